@@ -1,0 +1,139 @@
+//! An account's address: 20 bytes, written in bech32 with the chain's prefix.
+
+use std::{fmt, sync::OnceLock};
+
+use bech32::{Bech32, Hrp};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::{Digest, Sha256};
+
+use crate::error::Reject;
+
+/// The prefix of a network that does not choose its own.
+pub const DEFAULT_PREFIX: &str = "underbid";
+
+static PREFIX: OnceLock<Hrp> = OnceLock::new();
+
+/// Sets the prefix of this process's chain, once, before the first address is read. A second call with the same prefix
+/// is allowed, another one is refused: one process serves one chain.
+pub fn set_prefix(prefix: &str) -> Result<(), Reject> {
+    let hrp = Hrp::parse(prefix)
+        .map_err(|e| Reject::invalid_request(format!("{prefix:?} is not a bech32 prefix: {e}")))?;
+    if *PREFIX.get_or_init(|| hrp) == hrp {
+        return Ok(());
+    }
+    Err(Reject::invalid_request(format!("this process already serves a chain with the prefix {:?}", prefix_of())))
+}
+
+/// The prefix in force.
+pub fn prefix_of() -> String {
+    hrp().to_string()
+}
+
+fn hrp() -> Hrp {
+    *PREFIX.get_or_init(|| Hrp::parse_unchecked(DEFAULT_PREFIX))
+}
+
+/// The address of an account.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(pub [u8; 20]);
+
+impl Address {
+    /// The address of a module's own account: the first 20 bytes of SHA-256 of its name, as in the Cosmos SDK. Nobody
+    /// has a key for it.
+    pub fn of_module(name: &str) -> Self {
+        let hash: [u8; 32] = Sha256::digest(name.as_bytes()).into();
+        let mut bytes = [0; 20];
+        for (to, from) in bytes.iter_mut().zip(hash) {
+            *to = from;
+        }
+        Self(bytes)
+    }
+
+    /// Reads a bech32 address with the chain's prefix.
+    pub fn parse(text: &str) -> Result<Self, Reject> {
+        let bad = |why: String| Reject::invalid_address(format!("invalid address {:?}: {why}", shorten(text)));
+        if text.len() > 90 {
+            return Err(bad("longer than 90 characters".into()));
+        }
+        let checked = bech32::primitives::decode::CheckedHrpstring::new::<Bech32>(text)
+            .map_err(|e| bad(format!("not bech32: {e}")))?;
+        if checked.hrp() != hrp() {
+            return Err(bad(format!("expected the prefix {}, got {}", hrp(), checked.hrp())));
+        }
+        let mut bytes = [0; 20];
+        let mut data = checked.byte_iter();
+        if data.len() != bytes.len() {
+            return Err(bad(format!("expected 20 bytes, got {}", data.len())));
+        }
+        for (to, from) in bytes.iter_mut().zip(&mut data) {
+            *to = from;
+        }
+        if Self(bytes).to_string() != text {
+            return Err(bad("expected the lower-case form".into()));
+        }
+        Ok(Self(bytes))
+    }
+
+    /// An address from its 20 bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Reject> {
+        <[u8; 20]>::try_from(bytes)
+            .map(Self)
+            .map_err(|_| Reject::invalid_address(format!("expected 20 bytes, got {}", bytes.len())))
+    }
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        bech32::encode_lower_to_fmt::<Bech32, _>(f, hrp(), &self.0).map_err(|_| fmt::Error)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_reads_what_it_prints_and_nothing_else() {
+        let address = Address([7; 20]);
+        let text = address.to_string();
+        assert!(text.starts_with("underbid1"));
+        assert_eq!(Address::parse(&text), Ok(address));
+        let mut flipped = text.clone().into_bytes();
+        flipped[12] = if flipped[12] == b'q' { b'p' } else { b'q' };
+        for bad in [
+            "".to_string(),
+            text.to_uppercase(),
+            String::from_utf8(flipped).unwrap(),
+            "cosmos1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqnrql8a".to_string(),
+            format!("{text}q"),
+            "x".repeat(1 << 20),
+        ] {
+            let error = Address::parse(&bad).unwrap_err();
+            assert_eq!((error.codespace, error.code), ("sdk", 7));
+            assert!(error.message.len() < 400);
+        }
+    }
+}

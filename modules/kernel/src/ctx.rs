@@ -1,0 +1,243 @@
+//! The one context in which everything of the state machine runs: reads and writes, gas, events, savepoints.
+
+use std::{
+    cell::{Cell, RefCell},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use ruint::aliases::U256;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    backend::{Changes, KeyRange, Space, StoreId, View},
+    codec::length,
+    error::{Error, Fatal, Result},
+    event::{AbciEvent, Event, EventBytes},
+    gas::{Cost, Counters, price},
+    overlay::Overlay,
+    time::Block,
+};
+
+/// What a context is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// A block.
+    Deliver,
+    /// A transaction that asks to enter the mempool.
+    Check,
+    /// A transaction that asks to stay there.
+    Recheck,
+    /// A transaction whose gas is estimated: its signatures are not checked.
+    Simulate,
+    /// A query.
+    Query,
+}
+
+/// A single writer over an immutable view.
+pub struct Ctx {
+    /// The block that is being executed, or the last one for checks and queries.
+    pub block: Block,
+    mode: Mode,
+    view: Arc<dyn View>,
+    overlay: RefCell<Overlay>,
+    depth: u32,
+    gas_used: Cell<u64>,
+    gas_limit: Cell<u64>,
+    events: Vec<EventBytes>,
+    derived: U256,
+    counters: Cell<Counters>,
+}
+
+/// What a context leaves behind.
+#[derive(Debug)]
+pub struct Finished {
+    /// The changes, sorted.
+    pub changes: Changes,
+    /// The events that nobody took with [`Ctx::take_events`].
+    pub events: Vec<EventBytes>,
+    /// All the gas used.
+    pub gas_used: u64,
+}
+
+impl Ctx {
+    /// A context without a gas limit.
+    pub fn new(view: Arc<dyn View>, mode: Mode, block: Block) -> Self {
+        Self {
+            block,
+            mode,
+            view,
+            overlay: RefCell::default(),
+            depth: 0,
+            gas_used: Cell::new(0),
+            gas_limit: Cell::new(u64::MAX),
+            events: Vec::new(),
+            derived: U256::ZERO,
+            counters: Cell::default(),
+        }
+    }
+
+    /// What it is for.
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The same state for another purpose: a mempool's context checks and rechecks.
+    pub fn set_mode(&mut self, mode: Mode) {
+        self.mode = mode;
+    }
+
+    /// Runs `f`; if it is rejected or out of gas, its writes and events are undone and its gas stays used.
+    pub fn attempt<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let mark = self.overlay.get_mut().mark();
+        let (events, derived) = (self.events.len(), self.derived);
+        self.depth = self.depth.saturating_add(1);
+        let result = f(self);
+        self.depth = self.depth.saturating_sub(1);
+        if result.is_err() {
+            self.overlay.get_mut().rewind(mark);
+            self.events.truncate(events);
+            self.derived = derived;
+        }
+        if self.depth == 0 {
+            self.overlay.get_mut().forget();
+        }
+        result
+    }
+
+    /// Runs `f` with a gas limit of its own; what it used counts for the caller too.
+    pub fn with_gas<T>(&mut self, limit: u64, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let (outer_used, outer_limit) = (self.gas_used.replace(0), self.gas_limit.replace(limit));
+        let result = f(self);
+        self.gas_limit.set(outer_limit);
+        self.gas_used.set(outer_used.saturating_add(self.gas_used.get()));
+        result
+    }
+
+    /// The gas used since the innermost [`Ctx::with_gas`] began.
+    pub fn gas_used(&self) -> u64 {
+        self.gas_used.get()
+    }
+
+    /// Charges for a piece of work.
+    pub fn charge(&self, cost: Cost) -> Result<()> {
+        let used = self.gas_used.get().saturating_add(price(cost, self.block.app_version));
+        self.gas_used.set(used.min(self.gas_limit.get()));
+        if used > self.gas_limit.get() { Err(Error::OutOfGas) } else { Ok(()) }
+    }
+
+    /// Emits a typed event. Checks and queries show none.
+    pub fn emit<E: Event>(&mut self, event: &E) {
+        if !matches!(self.mode, Mode::Deliver | Mode::Simulate) {
+            return;
+        }
+        let bytes = event.to_message();
+        let mut rendered: Vec<AbciEvent> = Vec::new();
+        event.render(&mut rendered);
+        self.events.push(EventBytes { name: E::NAME, bytes, rendered });
+    }
+
+    /// The events since the last call: one transaction's, or those of the block's own work.
+    pub fn take_events(&mut self) -> Vec<EventBytes> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// What it did so far.
+    pub fn counters(&self) -> Counters {
+        self.counters.get()
+    }
+
+    /// The sum of the hashes of the derived entries added less those removed, modulo 2^256.
+    pub fn derived_delta(&self) -> U256 {
+        self.derived
+    }
+
+    /// The changes and events.
+    pub fn finish(self) -> Finished {
+        Finished { changes: self.overlay.into_inner().finish(), events: self.events, gas_used: self.gas_used.get() }
+    }
+
+    fn count(&self, f: impl FnOnce(&mut Counters)) {
+        let mut counters = self.counters.get();
+        f(&mut counters);
+        self.counters.set(counters);
+    }
+
+    /// A record's bytes, paid for.
+    pub(crate) fn get(&self, store: StoreId, key: &[u8]) -> Result<Option<Bytes>> {
+        let value = self.peek(store, key)?;
+        self.charge(Cost::Read { key: key.len(), value: value.as_ref().map_or(0, Bytes::len) })?;
+        Ok(value)
+    }
+
+    /// A record's bytes, not paid for: for the kernel's own bookkeeping.
+    pub(crate) fn peek(&self, store: StoreId, key: &[u8]) -> Result<Option<Bytes>, Fatal> {
+        let (value, from_view) = self.overlay.borrow_mut().get(self.view.as_ref(), Space::State(store), key)?;
+        self.count(|c| {
+            c.reads = c.reads.saturating_add(1);
+            c.view_reads = c.view_reads.saturating_add(u64::from(from_view));
+            let bytes = key.len().saturating_add(value.as_ref().map_or(0, Bytes::len));
+            c.bytes_read = c.bytes_read.saturating_add(length(bytes));
+        });
+        Ok(value)
+    }
+
+    /// Writes a record, paid for.
+    pub(crate) fn set(&mut self, store: StoreId, key: &[u8], value: Vec<u8>) -> Result<()> {
+        self.charge(Cost::Write { key: key.len(), value: value.len() })?;
+        Ok(self.put(store, key, Some(value))?)
+    }
+
+    /// Removes a record, paid for.
+    pub(crate) fn remove(&mut self, store: StoreId, key: &[u8]) -> Result<()> {
+        self.charge(Cost::Remove { key: key.len() })?;
+        Ok(self.put(store, key, None)?)
+    }
+
+    /// Writes or removes a record, not paid for.
+    pub(crate) fn put(&mut self, store: StoreId, key: &[u8], value: Option<Vec<u8>>) -> Result<(), Fatal> {
+        let bytes = key.len().saturating_add(value.as_ref().map_or(0, Vec::len));
+        self.count(|c| {
+            c.writes = c.writes.saturating_add(1);
+            c.bytes_written = c.bytes_written.saturating_add(length(bytes));
+        });
+        let view = Arc::clone(&self.view);
+        self.overlay.get_mut().put(view.as_ref(), Space::State(store), key, value.map(Bytes::from))
+    }
+
+    /// Adds or removes an entry of an index or a queue.
+    pub(crate) fn put_derived(&mut self, store: StoreId, key: &[u8], present: bool) {
+        let hash = entry_hash(store, key);
+        self.derived = if present { self.derived.wrapping_add(hash) } else { self.derived.wrapping_sub(hash) };
+        self.count(|c| c.derived = c.derived.saturating_add(1));
+        self.overlay.get_mut().put_derived(Space::Derived(store), key, present);
+    }
+
+    /// Whether an entry of an index or a queue is there.
+    pub(crate) fn has_derived(&self, store: StoreId, key: &[u8]) -> Result<bool, Fatal> {
+        let (value, _) = self.overlay.borrow_mut().get(self.view.as_ref(), Space::Derived(store), key)?;
+        Ok(value.is_some())
+    }
+
+    /// At most `limit` entries of a range, paid for.
+    pub(crate) fn scan(&self, space: Space, range: KeyRange<'_>, limit: u32) -> Result<Vec<(Bytes, Bytes)>> {
+        self.charge(Cost::Scan)?;
+        let entries = self.peek_range(space, range, limit)?;
+        for (key, value) in &entries {
+            self.charge(Cost::Read { key: key.len(), value: value.len() })?;
+        }
+        Ok(entries)
+    }
+
+    /// At most `limit` entries of a range, not paid for.
+    pub(crate) fn peek_range(&self, space: Space, range: KeyRange<'_>, limit: u32) -> Result<Vec<(Bytes, Bytes)>, Fatal> {
+        self.count(|c| c.scans = c.scans.saturating_add(1));
+        self.overlay.borrow().scan(self.view.as_ref(), space, range, limit)
+    }
+}
+
+/// The hash of one derived entry; their sum is under the app hash.
+pub(crate) fn entry_hash(store: StoreId, key: &[u8]) -> U256 {
+    let hash: [u8; 32] = Sha256::new().chain_update([store.0]).chain_update(key).finalize().into();
+    U256::from_be_bytes(hash)
+}
