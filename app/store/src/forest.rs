@@ -189,11 +189,6 @@ impl Forest {
         (keys, nodes, bytes)
     }
 
-    /// Whether there is a store of this id.
-    pub(crate) fn knows(&self, id: StoreId) -> bool {
-        self.stores.iter().any(|store| store.id == id)
-    }
-
     /// Collects what proves a key of a named store at a height.
     pub(crate) fn evidence(&self, height: u64, name: &str, key: &[u8]) -> Result<Evidence, HeightError> {
         let index = self.stores.iter().position(|store| store.name == name);
@@ -210,6 +205,20 @@ impl Forest {
         Ok(Evidence { id: store.id, name: store.name, root: root.hash(), finding, siblings })
     }
 
+    /// The place of a store.
+    pub(crate) fn index(&self, id: StoreId) -> Option<usize> {
+        self.stores.iter().position(|store| store.id == id)
+    }
+
+    /// Sets the records of a store that has none, in the only state there is.
+    pub(crate) fn fill(&mut self, index: usize, leaves: &[Update]) -> Result<(), Broken> {
+        let store = self.stores.get_mut(index).ok_or(Broken)?;
+        let root = self.states.back_mut().and_then(|state| state.roots.get_mut(index)).ok_or(Broken)?;
+        let staged = store.trie.stage(root, leaves)?;
+        *root = store.trie.adopt(staged)?.0;
+        Ok(())
+    }
+
     fn state(&self, height: u64) -> Option<&State> {
         self.states.iter().rev().find(|state| state.height == height)
     }
@@ -223,7 +232,7 @@ impl Forest {
         let mut entries = Vec::with_capacity(changes.len());
         for ((space, key), change) in changes {
             let (Space::State(id) | Space::Derived(id)) = *space;
-            let store = self.stores.iter().position(|store| store.id == id);
+            let store = self.index(id);
             let store = store.ok_or_else(|| invariant(format!("store {} is not registered", id.0)))?;
             if matches!(space, Space::Derived(_)) {
                 continue;

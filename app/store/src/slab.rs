@@ -1,7 +1,7 @@
 //! Nodes by number: fixed chunks, so that growing never moves what is there, and a list of free places.
 
 /// Nodes of one kind.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Slab<T> {
     chunks: Vec<Vec<T>>,
     free: Vec<u32>,

@@ -101,7 +101,7 @@ impl Root {
 }
 
 /// The nodes of all states of one trie that are still wanted.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Trie {
     pub(crate) inners: Slab<Inner>,
     pub(crate) leaves: Slab<Leaf>,

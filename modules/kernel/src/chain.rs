@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 use ruint::aliases::U256;
 
 use crate::{
-    backend::{StoreId, View},
-    ctx::{Ctx, Mode},
+    backend::{KeyRange, Space, StoreId, View},
+    ctx::{Ctx, Mode, entry_hash},
     error::{Fatal, Reject, Result},
     event::EventBytes,
     table::{Item, Map},
@@ -23,6 +23,8 @@ pub const NAME: &str = "kernel";
 pub const SCHEMA: u32 = 1;
 /// Seeds removed in one block at most.
 const SEEDS_PRUNED_MAX: u32 = 16;
+/// Derived entries read at once when their digest is checked.
+const DERIVED_PAGE: u32 = 10_000;
 
 crate::record! {
     /// The layout of a module's records: the first record of every store, so that none is empty.
@@ -79,7 +81,13 @@ crate::record! {
     pub struct Params {
         /// The most seconds that the billing clock advances in one block, at least 1. It should be ten target intervals or more.
         pub max_billing_step_s: u32 = 1,
+        /// The prefix of the chain's addresses.
+        pub bech32_prefix: String = 2,
     }
+
+    /// Which chain this is.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Chain { /** Its id, as in every header. */ pub id: String = 1 }
 }
 
 /// The kernel's parameters.
@@ -99,6 +107,8 @@ pub const PAUSED: Map<String, Paused> = Map::new(STORE, 7);
 /// Seeds by height.
 pub const SEEDS: Map<At<Height>, Seed> = Map::new(STORE, 8);
 const SEED_RANGE: Item<SeedRange> = Item::new(STORE, 9);
+/// Which chain this is.
+pub const CHAIN: Item<Chain> = Item::new(STORE, 10);
 
 /// The schema record of a module's store: tag 0 everywhere.
 pub const fn schema(store: StoreId) -> Item<Schema> {
@@ -126,6 +136,8 @@ pub fn init_genesis(ctx: &mut Ctx, genesis: &Genesis) -> Result<()> {
     EVENT_LOG.set(ctx, &EventLog { hash: [0; 32] })?;
     DERIVED_DIGEST.set(ctx, &DerivedDigest { sum: [0; 32] })?;
     APP_VERSION.set(ctx, &AppVersion { version: ctx.block.app_version })?;
+    let id = ctx.block.chain_id.clone();
+    CHAIN.set(ctx, &Chain { id })?;
     SEED_RANGE.set(ctx, &SeedRange { oldest: ctx.block.height.value() })
 }
 
@@ -199,6 +211,25 @@ pub fn seal(ctx: &mut Ctx, leaves: Vec<[u8; 32]>) -> Result<()> {
     DERIVED_DIGEST.set(ctx, &DerivedDigest { sum: sum.to_be_bytes() })
 }
 
+/// The sum of the hashes of all derived entries of these stores, as [`DERIVED_DIGEST`] should say: reads every entry.
+pub fn derived_sum(view: &dyn View, stores: impl IntoIterator<Item = StoreId>) -> Result<[u8; 32], Fatal> {
+    let mut sum = U256::ZERO;
+    for store in stores {
+        let mut start = Vec::new();
+        loop {
+            let range = KeyRange { start: &start, end: None };
+            let entries = view.scan(Space::Derived(store), range, DERIVED_PAGE)?;
+            for (key, _) in &entries {
+                sum = sum.wrapping_add(entry_hash(store, key));
+            }
+            let Some((last, _)) = entries.last() else { break };
+            start = last.to_vec();
+            start.push(0);
+        }
+    }
+    Ok(sum.to_be_bytes())
+}
+
 /// The root of RFC 6962 over leaf hashes; the hash of nothing for none.
 pub fn merkle_root(mut level: Vec<[u8; 32]>) -> [u8; 32] {
     if level.is_empty() {
@@ -232,15 +263,15 @@ pub fn pause(ctx: &mut Ctx, name: &str, reason: &str) -> Result<()> {
     Ok(())
 }
 
-/// The block of a view, for checks and queries: the last one that was committed.
-pub fn last_block(view: &std::sync::Arc<dyn View>, chain_id: &str) -> Result<Block, Fatal> {
+/// The block of a view, for checks and queries: the last one that was committed. Before genesis all of it is empty.
+pub fn last_block(view: &std::sync::Arc<dyn View>) -> Result<Block, Fatal> {
     let block = Block {
         height: At::new(view.height()),
         time: At::ZERO,
         time_nanos: 0,
         billing: At::ZERO,
         app_version: 1,
-        chain_id: chain_id.to_owned(),
+        chain_id: String::new(),
     };
     let ctx = Ctx::new(view.clone(), Mode::Query, block);
     let fatal = |error| match error {
@@ -248,8 +279,9 @@ pub fn last_block(view: &std::sync::Arc<dyn View>, chain_id: &str) -> Result<Blo
         other => Fatal::Storage(other.to_string()),
     };
     let clock = CLOCK.get(&ctx).map_err(fatal)?.unwrap_or(Clock { header: At::ZERO, billing: At::ZERO });
-    let version = APP_VERSION.get(&ctx).map_err(fatal)?.map_or(1, |version| version.version);
-    Ok(Block { time: clock.header, billing: clock.billing, app_version: version, ..ctx.block })
+    let app_version = APP_VERSION.get(&ctx).map_err(fatal)?.map_or(1, |version| version.version);
+    let chain_id = CHAIN.get(&ctx).map_err(fatal)?.map(|chain| chain.id).unwrap_or_default();
+    Ok(Block { time: clock.header, billing: clock.billing, app_version, chain_id, ..ctx.block })
 }
 
 

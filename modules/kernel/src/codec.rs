@@ -7,7 +7,11 @@
 pub use prost::encoding::WireType;
 use prost::encoding::{decode_varint, encode_key, encode_varint, encoded_len_varint};
 
-use crate::{address::Address, num::Amount, time::At};
+use crate::{
+    address::Address,
+    num::{Amount, Dec},
+    time::At,
+};
 
 /// What is left of a message that is being read.
 #[derive(Clone, Copy, Debug)]
@@ -188,7 +192,7 @@ impl Field for Vec<u8> {
 }
 
 /// A hash or a key: always there.
-impl Field for [u8; 32] {
+impl<const N: usize> Field for [u8; N] {
     const WIRE: WireType = WireType::LengthDelimited;
     fn is_default(&self) -> bool {
         false
@@ -249,6 +253,23 @@ impl Field for Amount {
     }
     fn absent() -> Option<Self> {
         Some(Self::ZERO)
+    }
+}
+
+/// Its integer times 10^18.
+impl Field for Dec {
+    const WIRE: WireType = WireType::LengthDelimited;
+    fn is_default(&self) -> bool {
+        self.atomics() == 0
+    }
+    fn write(&self, tag: u32, out: &mut Vec<u8>) {
+        self.atomics().write(tag, out);
+    }
+    fn read(reader: &mut Reader<'_>, tag: u32) -> Option<Self> {
+        u128::read(reader, tag).map(Self::from_atomics)
+    }
+    fn absent() -> Option<Self> {
+        Some(Self::default())
     }
 }
 
@@ -401,14 +422,14 @@ macro_rules! render_display {
         }
     )*};
 }
-render_display!(u8, u16, u32, u64, u128, bool, String, Address, Amount);
+render_display!(u8, u16, u32, u64, u128, bool, String, Address, Amount, Dec);
 
 impl<C> Render for At<C> {
     fn render(&self) -> String {
         self.to_string()
     }
 }
-impl Render for [u8; 32] {
+impl<const N: usize> Render for [u8; N] {
     fn render(&self) -> String {
         self.iter().map(|byte| format!("{byte:02x}")).collect()
     }

@@ -2,6 +2,8 @@
 
 use std::{cmp::Ordering, fmt, marker::PhantomData};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::error::Overflow;
 
 /// The clock of auctions and signing windows: block heights. A halt costs nobody its turn.
@@ -91,8 +93,19 @@ impl<C> fmt::Display for At<C> {
     }
 }
 
+impl<C> Serialize for At<C> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
+    }
+}
+impl<'de, C> Deserialize<'de> for At<C> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u64::deserialize(deserializer).map(Self::new)
+    }
+}
+
 /// What a block is, to the state machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Block {
     /// Its height.
     pub height: At<Height>,

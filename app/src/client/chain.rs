@@ -1,0 +1,454 @@
+//! A chain as a client sees it: accounts, prices, simulation, and a transaction's way into a block.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use kernel::{Address, num};
+use prost::{Message, Name};
+use prost_types::{Any, Timestamp};
+use proto::{
+    cosmos::{
+        auth::v1beta1::{BaseAccount, ModuleAccount, QueryAccountRequest, QueryAccountResponse},
+        base::v1beta1::Coin,
+        tx::v1beta1::{SimulateRequest, SimulateResponse},
+    },
+    underbid::kernel::v1::{QueryBaseFeeRequest, QueryBaseFeeResponse},
+};
+
+use super::{
+    keys::Key,
+    rpc::{self, Event, Rpc},
+    tx::{Draft, Outcome, ResponseError, SignedTx, Signer},
+};
+
+/// What a transaction is allowed beyond its simulated gas: the state may change until it runs.
+pub const GAS_ADJUSTMENT_PERCENT: u32 = 130;
+/// What is offered beyond today's base fee: it may rise by an eighth a block, here for two blocks.
+const FEE_HEADROOM_PERCENT: u128 = 127;
+/// How often a transaction is signed anew because its sequence or its fee was overtaken.
+const ATTEMPTS_MAX: u32 = 4;
+/// The pause between two looks for a transaction.
+const INCLUSION_POLL: Duration = Duration::from_millis(20);
+
+/// ABCI codes of the codespace `sdk` that a client acts on.
+mod code {
+    pub(super) const INSUFFICIENT_FEE: u32 = 13;
+    pub(super) const NOT_FOUND: u32 = 22;
+    pub(super) const WRONG_SEQUENCE: u32 = 32;
+}
+
+/// Why the chain did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The node did not answer, or not in a form that is known.
+    #[error(transparent)]
+    Rpc(#[from] rpc::Error),
+    /// A query was refused.
+    #[error("{}", plain(log))]
+    Query {
+        /// What was asked.
+        path: String,
+        /// Whose code it is.
+        codespace: String,
+        /// The code, as `22` of `sdk` for what does not exist.
+        code: u32,
+        /// The reason in words, as ABCI gives it.
+        log: String,
+    },
+    /// The account has never received anything.
+    #[error("the account {0} does not exist: it begins with the first money that it receives")]
+    UnknownAccount(Address),
+    /// A transaction was refused: before any block, or by the block that holds it.
+    #[error("{0}")]
+    Refused(Box<Refusal>),
+    /// The transaction was not in a block in time. It may still get there.
+    #[error("the transaction {hash} was not in a block within {waited:?}; it may still get there")]
+    NotIncluded {
+        /// The hash in upper-case hexadecimal.
+        hash: String,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// An answer of the application has another form than expected.
+    #[error("unexpected answer to {path}: {why}")]
+    Answer {
+        /// What was asked.
+        path: String,
+        /// What was expected.
+        why: String,
+    },
+    /// A response has another form than its message's.
+    #[error(transparent)]
+    Response(#[from] ResponseError),
+    /// The fee does not fit a number.
+    #[error("the fee for {gas} gas at {atto_per_gas} times 10^-18 a unit is too large to be paid")]
+    FeeOverflow {
+        /// The gas limit.
+        gas: u64,
+        /// The base fee.
+        atto_per_gas: u128,
+    },
+}
+
+/// Why a transaction was refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("refused by {codespace} with code {code}: {log}")]
+pub struct Refusal {
+    /// The hash in upper-case hexadecimal.
+    pub hash: String,
+    /// Whose code it is.
+    pub codespace: String,
+    /// The code.
+    pub code: u32,
+    /// What was expected.
+    pub log: String,
+    /// What the block made of it; none where it never got into one.
+    pub outcome: Option<Outcome>,
+}
+
+/// An account, as its signer needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The account.
+    pub address: Address,
+    /// Its number, part of what is signed.
+    pub number: u64,
+    /// How many ordered transactions it has sent.
+    pub sequence: u64,
+}
+
+/// The price of gas in the next block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseFee {
+    /// Units of the denom for one unit of gas, times 10^18.
+    pub atto_per_gas: u128,
+    /// The denom in which fees are paid.
+    pub denom: String,
+}
+
+impl BaseFee {
+    /// The fee for so much gas, with room for the base fee to rise a little until the transaction runs.
+    pub fn fee(&self, gas: u64) -> Result<Vec<Coin>, Error> {
+        let overflow = |_| Error::FeeOverflow { gas, atto_per_gas: self.atto_per_gas };
+        let now = num::mul_ceil(self.atto_per_gas, u128::from(gas), num::E18).map_err(overflow)?;
+        let amount = num::mul_ceil(now, FEE_HEADROOM_PERCENT, 100).map_err(overflow)?;
+        if amount == 0 {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Coin { denom: self.denom.clone(), amount: amount.to_string() }])
+    }
+}
+
+/// What a transaction would do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Simulation {
+    /// The gas that it used.
+    pub gas_used: u64,
+    /// The response of each message.
+    pub responses: Vec<Any>,
+    /// What it would do.
+    pub events: Vec<Event>,
+}
+
+/// How much gas a transaction may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gas {
+    /// What simulation uses, times so many percent.
+    Auto {
+        /// At least 100.
+        percent: u32,
+    },
+    /// So much.
+    Limit(u64),
+}
+
+impl Default for Gas {
+    fn default() -> Self {
+        Self::Auto { percent: GAS_ADJUSTMENT_PERCENT }
+    }
+}
+
+/// How a transaction is sent.
+#[derive(Clone, Debug)]
+pub struct SendOptions {
+    /// How much gas it may use.
+    pub gas: Gas,
+    /// What it pays; none: by the base fee.
+    pub fee: Option<Vec<Coin>>,
+    /// Free text.
+    pub memo: String,
+    /// The last height at which it is good; 0: no limit.
+    pub timeout_height: u64,
+    /// Some: it waits for no other transaction of its signer, and is good for so long, at most 10 minutes.
+    pub unordered_for: Option<Duration>,
+    /// How long to wait for its block.
+    pub wait: Duration,
+}
+
+impl Default for SendOptions {
+    fn default() -> Self {
+        Self {
+            gas: Gas::default(),
+            fee: None,
+            memo: String::new(),
+            timeout_height: 0,
+            unordered_for: None,
+            wait: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A client of one chain through one node; clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    rpc: Rpc,
+    chain_id: String,
+}
+
+impl Client {
+    /// A client for a chain whose id is known. Nothing is asked yet.
+    pub fn new(rpc: Rpc, chain_id: impl Into<String>) -> Self {
+        Self { rpc, chain_id: chain_id.into() }
+    }
+
+    /// A client for the chain of the node at `url`.
+    pub async fn connect(url: impl Into<String>) -> Result<Self, Error> {
+        let rpc = Rpc::new(url);
+        let chain_id = rpc.status().await?.chain_id;
+        Ok(Self { rpc, chain_id })
+    }
+
+    /// The node's RPC.
+    pub fn rpc(&self) -> &Rpc {
+        &self.rpc
+    }
+
+    /// The chain's id.
+    pub fn chain_id(&self) -> &str {
+        &self.chain_id
+    }
+
+    /// Asks a query by its path, as `/underbid.market.v1.Query/Order`, at a height or, with none, at the last one.
+    pub async fn query<Q: Message, R: Message + Default>(
+        &self,
+        path: &str,
+        request: &Q,
+        height: Option<u64>,
+    ) -> Result<R, Error> {
+        let answer = self.query_bytes(path, &request.encode_to_vec(), height).await?;
+        R::decode(answer.value.as_slice()).map_err(|e| Error::Answer { path: path.into(), why: e.to_string() })
+    }
+
+    /// The same with an encoded request; the answer's value is the encoded response.
+    pub async fn query_bytes(
+        &self,
+        path: &str,
+        request: &[u8],
+        height: Option<u64>,
+    ) -> Result<rpc::AbciQuery, Error> {
+        let answer = self.rpc.abci_query(path, request, height.unwrap_or_default(), false).await?;
+        if answer.code != 0 {
+            let rpc::AbciQuery { codespace, code, log, .. } = answer;
+            return Err(Error::Query { path: path.into(), codespace, code, log });
+        }
+        Ok(answer)
+    }
+
+    /// The account at an address.
+    pub async fn account(&self, address: Address) -> Result<Account, Error> {
+        let path = "/cosmos.auth.v1beta1.Query/Account";
+        let request = QueryAccountRequest { address: address.to_string() };
+        let answer: Result<QueryAccountResponse, Error> = self.query(path, &request, None).await;
+        let any = match answer {
+            Ok(answer) => answer.account.unwrap_or_default(),
+            Err(Error::Query { code: code::NOT_FOUND, .. }) => return Err(Error::UnknownAccount(address)),
+            Err(error) => return Err(error),
+        };
+        let wrong = |why: String| Error::Answer { path: path.into(), why };
+        let base = match any.type_url.trim_start_matches('/') {
+            name if name == BaseAccount::full_name() => BaseAccount::decode(any.value.as_slice()),
+            name if name == ModuleAccount::full_name() => ModuleAccount::decode(any.value.as_slice())
+                .map(|account| account.base_account.unwrap_or_default()),
+            other => return Err(wrong(format!("expected an account, got {other:?}"))),
+        };
+        let base = base.map_err(|e| wrong(e.to_string()))?;
+        Ok(Account { address, number: base.account_number, sequence: base.sequence })
+    }
+
+    /// The price of gas.
+    pub async fn base_fee(&self) -> Result<BaseFee, Error> {
+        let path = "/underbid.kernel.v1.Query/BaseFee";
+        let answer: QueryBaseFeeResponse = self.query(path, &QueryBaseFeeRequest {}, None).await?;
+        let atto_per_gas = num::parse_u128(&answer.base_fee).ok_or_else(|| Error::Answer {
+            path: path.into(),
+            why: format!("expected a decimal, got {:?}", answer.base_fee),
+        })?;
+        Ok(BaseFee { atto_per_gas, denom: answer.denom })
+    }
+
+    /// Runs a transaction on the last state without keeping anything. Signatures may be empty, as [`Draft::unsigned`]
+    /// makes them.
+    pub async fn simulate(&self, tx_bytes: Vec<u8>) -> Result<Simulation, Error> {
+        let path = "/cosmos.tx.v1beta1.Service/Simulate";
+        let request = SimulateRequest { tx: None, tx_bytes };
+        let answer: SimulateResponse = self.query(path, &request, None).await?;
+        let result = answer.result.unwrap_or_default();
+        Ok(Simulation {
+            gas_used: answer.gas_info.unwrap_or_default().gas_used,
+            responses: result.msg_responses,
+            events: result.events.into_iter().map(event).collect(),
+        })
+    }
+
+    /// Fills in the gas limit and the fee that the options leave open. The accounts are those of the signers, in order.
+    pub async fn price(&self, draft: &mut Draft, accounts: &[Account], options: &SendOptions) -> Result<(), Error> {
+        draft.gas_limit = match options.gas {
+            Gas::Limit(limit) => limit,
+            Gas::Auto { percent } => {
+                let sequences: Vec<u64> = accounts.iter().map(|account| account.sequence).collect();
+                let unpriced = Draft { gas_limit: 0, fee: Vec::new(), ..draft.clone() };
+                let simulation = self.simulate(unpriced.unsigned(&sequences)).await?;
+                with_percent(simulation.gas_used, percent)
+            }
+        };
+        draft.fee = match &options.fee {
+            Some(fee) => fee.clone(),
+            None => self.base_fee().await?.fee(draft.gas_limit)?,
+        };
+        Ok(())
+    }
+
+    /// Submits a transaction. Once it is accepted it waits in the mempool.
+    pub async fn broadcast(&self, tx: &SignedTx) -> Result<(), Error> {
+        let rpc::Broadcast { code, codespace, log, .. } = self.rpc.broadcast_tx_sync(&tx.bytes).await?;
+        if code == 0 {
+            return Ok(());
+        }
+        Err(Error::Refused(Box::new(Refusal { hash: tx.id(), codespace, code, log, outcome: None })))
+    }
+
+    /// Waits until a transaction is in a block, whatever the block made of it.
+    pub async fn wait(&self, hash: &[u8; 32], timeout: Duration) -> Result<Outcome, Error> {
+        let started = Instant::now();
+        loop {
+            if let Some(inclusion) = self.rpc.tx(hash).await? {
+                return Ok(inclusion.into());
+            }
+            if started.elapsed() >= timeout {
+                return Err(Error::NotIncluded { hash: hex::encode_upper(hash), waited: timeout });
+            }
+            tokio::time::sleep(INCLUSION_POLL).await;
+        }
+    }
+
+    /// Submits a transaction and waits for its block. One that fails there is refused, with its outcome.
+    pub async fn broadcast_and_wait(&self, tx: &SignedTx, timeout: Duration) -> Result<Outcome, Error> {
+        self.broadcast(tx).await?;
+        succeeded(self.wait(&tx.hash, timeout).await?)
+    }
+
+    /// Prices, signs and submits messages, and waits for their block. The keys are those of the messages' signers, in the
+    /// order of first appearance. Where another transaction of a signer, or a rise of the base fee, came first, it is
+    /// priced and signed anew.
+    pub async fn send(&self, keys: &[&Key], messages: Vec<Any>, options: &SendOptions) -> Result<Outcome, Error> {
+        let mut attempt = 1;
+        loop {
+            let tx = self.prepare(keys, messages.clone(), options).await?;
+            match self.broadcast_and_wait(&tx, options.wait).await {
+                Err(Error::Refused(refusal)) if attempt < ATTEMPTS_MAX && is_overtaken(&refusal) => {
+                    attempt += 1;
+                    if refusal.code == code::WRONG_SEQUENCE {
+                        // What overtook it waits in the mempool: the account reads as before until the next block.
+                        let height = self.rpc.height().await?;
+                        self.rpc.wait_for_height(height.saturating_add(1), options.wait).await?;
+                    }
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Prices and signs messages, as [`Client::send`] does, without submitting them.
+    pub async fn prepare(&self, keys: &[&Key], messages: Vec<Any>, options: &SendOptions) -> Result<SignedTx, Error> {
+        let mut accounts = Vec::with_capacity(keys.len());
+        for key in keys {
+            accounts.push(self.account(key.address()).await?);
+        }
+        let mut draft = self.draft(messages, options);
+        self.price(&mut draft, &accounts, options).await?;
+        let signers: Vec<Signer<'_>> = keys.iter().zip(&accounts).map(|(key, account)| account.signer(key)).collect();
+        Ok(draft.sign(&self.chain_id, &signers))
+    }
+
+    /// A transaction of these messages as the options want it, without gas and fee.
+    pub fn draft(&self, messages: Vec<Any>, options: &SendOptions) -> Draft {
+        Draft {
+            memo: options.memo.clone(),
+            timeout_height: options.timeout_height,
+            unordered_until: options.unordered_for.map(timeout_timestamp),
+            ..Draft::new(messages)
+        }
+    }
+}
+
+impl Account {
+    /// This account with its key, as a signer.
+    pub fn signer<'a>(&self, key: &'a Key) -> Signer<'a> {
+        Signer { key, account_number: self.number, sequence: self.sequence }
+    }
+}
+
+/// The outcome of a transaction that did what it should; a failed one is a refusal.
+pub fn succeeded(outcome: Outcome) -> Result<Outcome, Error> {
+    if outcome.code == 0 {
+        return Ok(outcome);
+    }
+    Err(Error::Refused(Box::new(Refusal {
+        hash: outcome.hash.clone(),
+        codespace: outcome.codespace.clone(),
+        code: outcome.code,
+        log: outcome.log.clone(),
+        outcome: Some(outcome),
+    })))
+}
+
+fn is_overtaken(refusal: &Refusal) -> bool {
+    let is_known = matches!(refusal.code, code::WRONG_SEQUENCE | code::INSUFFICIENT_FEE);
+    is_known && refusal.codespace == "sdk" && refusal.outcome.is_none()
+}
+
+fn with_percent(gas: u64, percent: u32) -> u64 {
+    let product = u128::from(gas).saturating_mul(u128::from(percent.max(100)));
+    u64::try_from(product.div_ceil(100)).unwrap_or(u64::MAX)
+}
+
+/// A moment so far ahead, to the nanosecond, that no other call of this process gets: two unordered transactions with the
+/// same bytes would be one.
+fn timeout_timestamp(ahead: Duration) -> Timestamp {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let wanted = u64::try_from(now.saturating_add(ahead).as_nanos()).unwrap_or(u64::MAX);
+    let unique = |last: u64| Some(wanted.max(last.saturating_add(1)));
+    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, unique).unwrap_or_default();
+    let nanos = wanted.max(last.saturating_add(1));
+    Timestamp {
+        seconds: i64::try_from(nanos / 1_000_000_000).unwrap_or(i64::MAX),
+        nanos: i32::try_from(nanos % 1_000_000_000).unwrap_or_default(),
+    }
+}
+
+fn event(event: proto::tendermint::abci::Event) -> Event {
+    let attributes = event.attributes.into_iter();
+    Event {
+        kind: event.r#type,
+        attributes: attributes.map(|a| rpc::Attribute { key: a.key, value: a.value }).collect(),
+    }
+}
+
+/// A query's reason without the words that gRPC puts around it.
+fn plain(log: &str) -> &str {
+    let inner = log.split_once(" desc = ").map_or(log, |(_, reason)| reason);
+    inner.strip_suffix(": key not found").unwrap_or(inner)
+}

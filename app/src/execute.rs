@@ -1,0 +1,340 @@
+//! The state machine: a block and a view go in, a candidate comes out, and nothing is touched.
+
+use std::sync::Arc;
+
+use kernel::{
+    AbciEvent, Address, AppHash, Amount, At, Backend, Block, Change, Changes, Ctx, Error, EventBytes, Fatal, KeyRange,
+    Mode, Reject, Reply, Result, Space, Staged, View, authority, chain,
+};
+use proto::cosmos::base::abci::v1beta1::TxMsgData;
+use prost::Message as _;
+use prost_types::Any;
+
+use crate::{
+    ante,
+    modules::{self, AppState},
+    signatures::{Facts, SignatureCache, in_parallel},
+    tx::{Purpose, Tx},
+};
+
+/// A block as consensus delivers it.
+#[derive(Clone, Debug, Default)]
+pub struct RawBlock {
+    /// Its height.
+    pub height: u64,
+    /// Its header's time, Unix seconds.
+    pub time_s: u64,
+    /// The nanoseconds of its header's time.
+    pub time_nanos: u32,
+    /// Its hash.
+    pub hash: Vec<u8>,
+    /// Its transactions.
+    pub txs: Vec<Vec<u8>>,
+}
+
+/// What became of a transaction. Code, data, gas wanted and gas used are consensus data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TxResult {
+    /// 0, or why it failed.
+    pub code: u32,
+    /// The module that refused.
+    pub codespace: String,
+    /// An encoded `TxMsgData`; empty if it failed.
+    pub data: Vec<u8>,
+    /// For a person.
+    pub log: String,
+    /// Its gas limit.
+    pub gas_wanted: u64,
+    /// The gas it used, at most the limit.
+    pub gas_used: u64,
+    /// What happened, as clients search it.
+    pub events: Vec<AbciEvent>,
+    /// The replies of its messages, for a simulation.
+    pub replies: Vec<Reply>,
+}
+
+/// A block's outcome, not yet the state.
+pub struct Candidate {
+    /// Its height.
+    pub height: u64,
+    /// The app hash after it.
+    pub app_hash: AppHash,
+    /// What `commit` needs.
+    pub staged: Staged,
+    /// One result a transaction, in order.
+    pub tx_results: Vec<TxResult>,
+    /// The events of the block's own work.
+    pub events: Vec<AbciEvent>,
+    /// The gas that its transactions used.
+    pub gas_used: u64,
+    /// What the execution read and wrote.
+    pub counters: kernel::Counters,
+}
+
+/// What a block is executed on: the last committed view, or the genesis state that has not been committed yet.
+#[derive(Clone)]
+pub struct Base {
+    /// The committed view; empty before the first block.
+    pub view: Arc<dyn View>,
+    /// The genesis state, until the first block is committed.
+    pub genesis: Option<Arc<GenesisView>>,
+}
+
+impl Base {
+    /// The state that a block reads.
+    pub fn state(&self) -> Arc<dyn View> {
+        match &self.genesis {
+            Some(genesis) => Arc::clone(genesis) as Arc<dyn View>,
+            None => Arc::clone(&self.view),
+        }
+    }
+}
+
+/// The genesis state: it lives in memory and goes to disk together with the first block, so that a node which stops in
+/// between starts again from nothing.
+pub struct GenesisView {
+    changes: Changes,
+    /// The app hash that the first header carries.
+    pub app_hash: AppHash,
+}
+
+impl GenesisView {
+    /// Runs the genesis document. `height` is the chain's first height.
+    pub fn new(store: &dyn Backend, empty: &dyn View, block: Block, state: AppState) -> Result<Self> {
+        let nothing: Arc<dyn View> = Arc::new(Self { changes: Changes::new(), app_hash: [0; 32] });
+        let mut ctx = Ctx::new(nothing, Mode::Deliver, block);
+        modules::init_genesis(&mut ctx, state)?;
+        chain::seal(&mut ctx, Vec::new())?;
+        let changes = ctx.finish().changes;
+        bank::check_changes(&changes).map_err(broken)?;
+        let app_hash = store.stage(empty, changes.clone())?.app_hash;
+        Ok(Self { changes, app_hash })
+    }
+
+    /// How many records it has.
+    pub fn records(&self) -> usize {
+        self.changes.keys().filter(|(space, _)| matches!(space, Space::State(_))).count()
+    }
+
+    /// The genesis state and what the first block made of it, as changes on an empty store.
+    fn merged_with(&self, block: Changes) -> Changes {
+        let mut all = self.changes.clone();
+        for (key, change) in block {
+            all.insert(key, Change { old: None, new: change.new });
+        }
+        all.retain(|_, change| change.new.is_some());
+        all
+    }
+}
+
+impl View for GenesisView {
+    fn height(&self) -> u64 {
+        0
+    }
+
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<bytes::Bytes>, Fatal> {
+        let key = (space, bytes::Bytes::copy_from_slice(key));
+        Ok(self.changes.get(&key).and_then(|change| change.new.clone()))
+    }
+
+    fn scan(&self, space: Space, range: KeyRange<'_>, limit: u32) -> Result<Vec<(bytes::Bytes, bytes::Bytes)>, Fatal> {
+        let start = (space, bytes::Bytes::copy_from_slice(range.start));
+        let entries = self.changes.range(start..).take_while(|((at, key), _)| {
+            *at == space && range.end.is_none_or(|end| key.as_ref() < end)
+        });
+        let present = entries.filter_map(|((_, key), change)| Some((key.clone(), change.new.clone()?)));
+        Ok(present.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
+    }
+}
+
+/// Executes a block. Only a fault of this machine, or a broken supply, is an error.
+pub fn execute(
+    base: &Base,
+    store: &dyn Backend,
+    block: &RawBlock,
+    signatures: &SignatureCache,
+) -> Result<Candidate, Fatal> {
+    let state = base.state();
+    let last = chain::last_block(&state)?;
+    let txs = decode_and_check(&state, &last, &block.txs, signatures)?;
+
+    let mut ctx = Ctx::new(state, Mode::Deliver, next_block(&last, block));
+    modules::begin_block(&mut ctx, &block.hash)?;
+    let mut block_events = ctx.take_events();
+    let mut leaves = Vec::new();
+    let mut tx_results = Vec::with_capacity(txs.len());
+    let (mut gas_used, mut base_fees) = (0u64, Amount::ZERO);
+    for tx in &txs {
+        let (result, events, burned) = match tx {
+            Ok(tx) => run_tx(&mut ctx, tx, signatures)?,
+            Err(reject) => (refused(reject.clone(), 0, 0), Vec::new(), Amount::ZERO),
+        };
+        gas_used = gas_used.saturating_add(result.gas_used);
+        base_fees = base_fees.plus(burned).unwrap_or(Amount::MAX);
+        if !events.is_empty() {
+            leaves.push(chain::event_leaf(&events));
+        }
+        tx_results.push(result);
+    }
+    modules::end_block(&mut ctx, gas_used, base_fees)?;
+    block_events.extend(ctx.take_events());
+    leaves.push(chain::event_leaf(&block_events));
+    chain::seal(&mut ctx, leaves).map_err(as_fatal)?;
+
+    let counters = ctx.counters();
+    let changes = ctx.finish().changes;
+    bank::check_changes(&changes).map_err(|broken| Fatal::Invariant { name: "supply", detail: broken.to_string() })?;
+    let changes = match &base.genesis {
+        Some(genesis) => genesis.merged_with(changes),
+        None => changes,
+    };
+    let staged = store.stage(base.view.as_ref(), changes)?;
+    let events = block_events.into_iter().flat_map(|event| event.rendered).collect();
+    Ok(Candidate { height: block.height, app_hash: staged.app_hash, staged, tx_results, events, gas_used, counters })
+}
+
+fn next_block(last: &Block, block: &RawBlock) -> Block {
+    Block {
+        height: At::new(block.height),
+        time: At::new(block.time_s),
+        time_nanos: block.time_nanos,
+        ..last.clone()
+    }
+}
+
+/// Decodes a block's transactions and checks their signatures against the accounts as they are before the block, on all
+/// cores. A check that the block's own earlier transactions make stale is simply not found again by the ante.
+fn decode_and_check(
+    state: &Arc<dyn View>,
+    last: &Block,
+    txs: &[Vec<u8>],
+    signatures: &SignatureCache,
+) -> Result<Vec<Result<Tx, Reject>>, Fatal> {
+    let decoded = in_parallel(txs, |bytes| {
+        let tx = Tx::decode(bytes, last.app_version, Purpose::Execute)?;
+        // A failing read is met again, and reported, by the ante.
+        let ctx = Ctx::new(Arc::clone(state), Mode::Query, last.clone());
+        if let Ok(Some(facts)) = expected_facts(&ctx, &tx) {
+            signatures.check(&tx, &facts, &last.chain_id);
+        }
+        Ok(tx)
+    });
+    Ok(decoded)
+}
+
+fn expected_facts(ctx: &Ctx, tx: &Tx) -> Result<Option<Vec<Facts>>> {
+    let mut facts = Vec::with_capacity(tx.signers.len());
+    for signer in &tx.signers {
+        let Some(account) = auth::get(ctx, &signer.address)? else { return Ok(None) };
+        let Some(key) = account.key.or_else(|| signer.key.clone()) else { return Ok(None) };
+        facts.push(Facts { account_number: account.number, key });
+    }
+    Ok(Some(facts))
+}
+
+/// Runs a transaction: the ante, then its messages, all or none. Its result, its typed events, and the fee to burn.
+pub fn run_tx(ctx: &mut Ctx, tx: &Tx, signatures: &SignatureCache) -> Result<(TxResult, Vec<EventBytes>, Amount), Fatal> {
+    let before = ctx.gas_used();
+    let mut paid = None;
+    let outcome = ctx.with_gas(tx.gas_limit, |ctx| {
+        paid = Some(ctx.attempt(|ctx| ante::run(ctx, tx, signatures))?);
+        ctx.attempt(|ctx| run_messages(ctx, tx))
+    });
+    let gas_used = ctx.gas_used().saturating_sub(before);
+    let events = ctx.take_events();
+    let mut result = match outcome {
+        Ok(replies) => succeeded(tx, gas_used, replies),
+        Err(Error::Fatal(fatal)) => return Err(fatal),
+        Err(Error::Rejected(reject)) => refused(reject, tx.gas_limit, gas_used),
+        Err(Error::OutOfGas) => refused(out_of_gas(tx), tx.gas_limit, gas_used),
+    };
+    if let Some(paid) = &paid {
+        result.events = tx_events(tx, paid);
+    }
+    result.events.extend(events.iter().flat_map(|event| event.rendered.iter().cloned()));
+    if result.code == 0 {
+        result.events.extend(message_events(tx));
+    }
+    Ok((result, events, paid.map_or(Amount::ZERO, |paid| paid.base)))
+}
+
+fn run_messages(ctx: &mut Ctx, tx: &Tx) -> Result<Vec<Reply>> {
+    let mut replies = Vec::with_capacity(tx.messages.len());
+    for (index, (message, action)) in tx.messages.iter().zip(&tx.actions).enumerate() {
+        ctx.charge(kernel::Cost::Fixed(message.base_gas()))?;
+        let actor = message.signers().as_slice().first().copied();
+        let actor = actor.ok_or_else(|| Reject::unauthorized("a message needs a signer"))?;
+        let reply = modules::handle(ctx, authority::signed(message.clone(), actor), action);
+        replies.push(reply.map_err(|error| at_message(error, index))?);
+    }
+    Ok(replies)
+}
+
+fn at_message(error: Error, index: usize) -> Error {
+    match error {
+        Error::Rejected(reject) => {
+            Reject { message: format!("failed to execute message; message index: {index}: {}", reject.message), ..reject }
+                .into()
+        }
+        other => other,
+    }
+}
+
+fn succeeded(tx: &Tx, gas_used: u64, replies: Vec<Reply>) -> TxResult {
+    let any = |reply: &Reply| Any { type_url: reply.type_url.clone(), value: reply.value.clone() };
+    let data = TxMsgData { msg_responses: replies.iter().map(any).collect(), ..Default::default() };
+    TxResult { data: data.encode_to_vec(), gas_wanted: tx.gas_limit, gas_used, replies, ..Default::default() }
+}
+
+/// The result of a transaction that was refused.
+pub fn refused(reject: Reject, gas_wanted: u64, gas_used: u64) -> TxResult {
+    TxResult {
+        code: reject.code,
+        codespace: reject.codespace.to_owned(),
+        log: reject.message,
+        gas_wanted,
+        gas_used,
+        ..Default::default()
+    }
+}
+
+fn out_of_gas(tx: &Tx) -> Reject {
+    Reject::new(Reject::SDK, 11, format!("out of gas: the limit of {} is not enough", tx.gas_limit))
+}
+
+fn tx_events(tx: &Tx, paid: &ante::Paid) -> Vec<AbciEvent> {
+    let fee = AbciEvent {
+        kind: "tx",
+        attributes: vec![("fee", format!("{}{}", paid.fee, bank::uflop())), ("fee_payer", tx.fee_payer.to_string())],
+    };
+    let sequences = tx.signers.iter().map(|signer| AbciEvent {
+        kind: "tx",
+        attributes: vec![("acc_seq", format!("{}/{}", signer.address, signer.sequence))],
+    });
+    let signatures = tx.signers.iter().map(|signer| AbciEvent {
+        kind: "tx",
+        attributes: vec![("signature", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &signer.signature))],
+    });
+    std::iter::once(fee).chain(sequences).chain(signatures).collect()
+}
+
+fn message_events(tx: &Tx) -> impl Iterator<Item = AbciEvent> {
+    tx.messages.iter().zip(&tx.actions).enumerate().map(|(index, (message, action))| {
+        let sender = message.signers().as_slice().first().map(Address::to_string).unwrap_or_default();
+        let module = message.module().to_owned();
+        let attributes =
+            vec![("action", action.clone()), ("sender", sender), ("module", module), ("msg_index", index.to_string())];
+        AbciEvent { kind: "message", attributes }
+    })
+}
+
+fn as_fatal(error: Error) -> Fatal {
+    match error {
+        Error::Fatal(fatal) => fatal,
+        other => Fatal::Invariant { name: "block work", detail: other.to_string() },
+    }
+}
+
+fn broken(broken: kernel::Broken) -> Error {
+    Fatal::Invariant { name: "supply", detail: broken.to_string() }.into()
+}

@@ -1,0 +1,138 @@
+//! The genesis document: CometBFT's, with the application's state in `app_state`.
+
+use std::fmt;
+
+use kernel::{At, Backend, Block, View};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    app::APP_VERSION,
+    execute::GenesisView,
+    modules::{AppState, STORES},
+};
+
+/// Why a genesis document is not one.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not JSON, or a field has the wrong form; the path names it.
+    #[error("{path}: {why}")]
+    Field {
+        /// The field.
+        path: String,
+        /// What was expected.
+        why: String,
+    },
+    /// The state that it describes breaks a rule.
+    #[error("{0}")]
+    State(kernel::Error),
+}
+
+/// What a valid document holds.
+#[derive(Debug)]
+pub struct Summary {
+    /// The chain's id.
+    pub chain_id: String,
+    /// The app hash of its first header.
+    pub app_hash: kernel::AppHash,
+    /// How many validators it names.
+    pub validators: usize,
+    /// How many records it makes.
+    pub records: usize,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "chain id    {}", self.chain_id)?;
+        writeln!(f, "validators  {}", self.validators)?;
+        writeln!(f, "records     {}", self.records)?;
+        write!(f, "app hash    {}", hex::encode_upper(self.app_hash))
+    }
+}
+
+/// The parts of CometBFT's document that the application looks at.
+#[derive(Deserialize)]
+struct Document {
+    chain_id: String,
+    #[serde(default)]
+    genesis_time: Option<String>,
+    #[serde(default)]
+    initial_height: Option<String>,
+    #[serde(default)]
+    validators: Vec<Value>,
+    app_state: Value,
+}
+
+/// Reads `app_state`. The prefix of its addresses is set for this process first, since everything else is read with it.
+pub fn parse_state(bytes: &[u8]) -> Result<AppState, Error> {
+    let value: Value = read("app_state", bytes)?;
+    if let Some(prefix) = value.pointer("/kernel/params/bech32_prefix").and_then(Value::as_str) {
+        kernel::address::set_prefix(prefix).map_err(|reject| Error::Field {
+            path: "app_state.kernel.params.bech32_prefix".into(),
+            why: reject.message,
+        })?;
+    }
+    read("app_state", bytes)
+}
+
+fn read<T: serde::de::DeserializeOwned>(root: &str, bytes: &[u8]) -> Result<T, Error> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let inner = error.path().to_string();
+        let path = match (root, inner.as_str()) {
+            ("", inner) => inner.to_owned(),
+            (root, ".") => root.to_owned(),
+            (root, inner) => format!("{root}.{inner}"),
+        };
+        Error::Field { path, why: error.into_inner().to_string() }
+    })
+}
+
+/// Checks a whole document as the first block would: its form, and the state that it makes.
+pub fn validate(text: &str) -> Result<Summary, Error> {
+    let document: Document = read("", text.as_bytes())?;
+    let field = |path: &str, why: String| Error::Field { path: path.into(), why };
+    if document.chain_id.is_empty() || document.chain_id.len() > 50 {
+        return Err(field("chain_id", "expected 1 to 50 characters".into()));
+    }
+    let initial_height = match document.initial_height.as_deref() {
+        None | Some("0") => 1,
+        Some(text) => text.parse::<u64>().map_err(|e| field("initial_height", e.to_string()))?,
+    };
+    let time_s = match &document.genesis_time {
+        None => 0,
+        Some(text) => {
+            let time = tendermint::Time::parse_from_rfc3339(text).map_err(|e| field("genesis_time", e.to_string()))?;
+            u64::try_from(time.unix_timestamp()).map_err(|_| field("genesis_time", "expected a time after 1970".into()))?
+        }
+    };
+    let state = parse_state(document.app_state.to_string().as_bytes())?;
+    let store = store::MemoryBackend::new(STORES);
+    let view = store.view(None).map_err(|e| field("app_state", e.to_string()))?;
+    let genesis = build(&store, view.as_ref(), &document.chain_id, initial_height, time_s, state)?;
+    Ok(Summary {
+        chain_id: document.chain_id,
+        app_hash: genesis.app_hash,
+        validators: document.validators.len(),
+        records: genesis.records(),
+    })
+}
+
+fn build(
+    store: &dyn Backend,
+    empty: &dyn View,
+    chain_id: &str,
+    initial_height: u64,
+    time_s: u64,
+    state: AppState,
+) -> Result<GenesisView, Error> {
+    let block = Block {
+        height: At::new(initial_height),
+        time: At::new(time_s),
+        time_nanos: 0,
+        billing: At::ZERO,
+        app_version: APP_VERSION,
+        chain_id: chain_id.to_owned(),
+    };
+    GenesisView::new(store, empty, block, state).map_err(Error::State)
+}

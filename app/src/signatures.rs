@@ -1,0 +1,133 @@
+//! Signature checks: one by one they decide, side by side they are fast, and one that was checked is remembered.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use auth::PublicKey;
+use sha2::{Digest as _, Sha256};
+
+use crate::tx::{Signer, Tx};
+
+/// How many transactions are remembered, in each of two generations.
+const REMEMBERED_MAX: usize = 100_000;
+
+/// Checks one signature over some bytes. secp256k1: ECDSA over SHA-256, 64 bytes, low s only; ed25519: the strict rule.
+pub fn verify(key: &PublicKey, bytes: &[u8], signature: &[u8]) -> bool {
+    match key {
+        PublicKey::Secp256k1(key) => verify_secp256k1(key, bytes, signature),
+        PublicKey::Ed25519(key) => verify_ed25519(key, bytes, signature),
+    }
+}
+
+fn verify_secp256k1(key: &[u8; 33], bytes: &[u8], signature: &[u8]) -> bool {
+    let Ok(compact) = <[u8; 64]>::try_from(signature) else { return false };
+    let Ok(signature) = secp256k1::ecdsa::Signature::from_compact(&compact) else { return false };
+    let Ok(key) = secp256k1::PublicKey::from_slice(key) else { return false };
+    let message = secp256k1::Message::from_digest(Sha256::digest(bytes).into());
+    secp256k1::ecdsa::verify(&signature, message, &key).is_ok()
+}
+
+fn verify_ed25519(key: &[u8; 32], bytes: &[u8], signature: &[u8]) -> bool {
+    let Ok(signature) = ed25519_dalek::Signature::from_slice(signature) else { return false };
+    let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(key) else { return false };
+    key.verify_strict(bytes, &signature).is_ok()
+}
+
+/// What a signer's signature was checked against: an account number and a key. If the state says the same when the
+/// transaction is executed, the check stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The account's number in the sign doc.
+    pub account_number: u64,
+    /// The key.
+    pub key: PublicKey,
+}
+
+/// Remembers the transactions whose signatures were found good, with the facts they were checked against.
+#[derive(Default)]
+pub struct SignatureCache {
+    generations: Mutex<(BTreeSet<[u8; 32]>, BTreeSet<[u8; 32]>)>,
+    checks: AtomicU64,
+}
+
+impl SignatureCache {
+    /// How many signatures were checked since the start.
+    pub fn checks(&self) -> u64 {
+        self.checks.load(Ordering::Relaxed)
+    }
+
+    /// Whether all signatures of a transaction are good for these facts; asks the memory first, and remembers a yes.
+    pub fn check(&self, tx: &Tx, facts: &[Facts], chain_id: &str) -> bool {
+        let id = identity(tx, facts);
+        if self.remembers(&id) {
+            return true;
+        }
+        let good = tx.signers.len() == facts.len()
+            && tx.signers.iter().zip(facts).all(|(signer, facts)| self.check_one(tx, signer, facts, chain_id));
+        if good {
+            self.remember(id);
+        }
+        good
+    }
+
+    fn check_one(&self, tx: &Tx, signer: &Signer, facts: &Facts, chain_id: &str) -> bool {
+        self.checks.fetch_add(1, Ordering::Relaxed);
+        verify(&facts.key, &tx.sign_bytes(chain_id, facts.account_number), &signer.signature)
+    }
+
+    fn remembers(&self, id: &[u8; 32]) -> bool {
+        let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        generations.0.contains(id) || generations.1.contains(id)
+    }
+
+    fn remember(&self, id: [u8; 32]) {
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        if generations.0.len() >= REMEMBERED_MAX {
+            generations.1 = std::mem::take(&mut generations.0);
+        }
+        generations.0.insert(id);
+    }
+}
+
+/// A transaction's bytes and the facts its signatures were checked against, as one hash.
+fn identity(tx: &Tx, facts: &[Facts]) -> [u8; 32] {
+    let mut hasher = Sha256::new().chain_update(tx.hash);
+    for fact in facts {
+        hasher.update(fact.account_number.to_be_bytes());
+        let (kind, key): (u8, &[u8]) = match &fact.key {
+            PublicKey::Secp256k1(key) => (0, key),
+            PublicKey::Ed25519(key) => (1, key),
+        };
+        hasher.update([kind]);
+        hasher.update(key);
+    }
+    hasher.finalize().into()
+}
+
+/// Applies a pure function to every item, on all cores; the results are in the items' order.
+pub fn in_parallel<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(items.len());
+    if workers <= 1 {
+        return items.iter().map(f).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let work = || {
+            let mut done = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(item) = items.get(index) else { return done };
+                done.push((index, f(item)));
+            }
+        };
+        let handles: Vec<_> = (0..workers).map(|_| scope.spawn(&work)).collect();
+        handles.into_iter().flat_map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}

@@ -1,0 +1,196 @@
+//! RocksDB as this store uses it: four column families, typed reads, and one way to write.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use kernel::{Fatal, Space};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRawIterator, DBRecoveryMode,
+    Options as DbOptions, ReadOptions, WriteBatch, WriteOptions,
+};
+
+use super::layout;
+use crate::history::{Row, Undo};
+
+/// The open database.
+pub(super) struct Database {
+    db: DB,
+    sync: bool,
+}
+
+/// A write buffer a family: a full block of 10,000 changes is about 2 MB, so a buffer is flushed every thirty of them.
+const WRITE_BUFFER_BYTES: usize = 64 << 20;
+/// Log files up to this size are replayed after a crash, about a second's work.
+const LOG_BYTES_MAX: u64 = 256 << 20;
+/// Files that are open at once; far below the usual limit of 1,024 descriptors of a process that also serves clients.
+const OPEN_FILES_MAX: i32 = 512;
+/// Bloom filters of 10 bits a key let a read of an absent key miss a file with 99 % certainty.
+const BLOOM_BITS: f64 = 10.0;
+/// Blocks of 8 kB: half the index of the default 4 kB, and still one read of the disk.
+const BLOCK_BYTES: usize = 8 << 10;
+
+impl Database {
+    pub(super) fn open(path: &Path, cache_bytes: usize, sync: bool) -> Result<Self, Fatal> {
+        let mut options = DbOptions::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        options.set_max_total_wal_size(LOG_BYTES_MAX);
+        options.set_max_open_files(OPEN_FILES_MAX);
+        // Flushes and compactions of a chain are modest; more threads would take cores from execution.
+        options.set_max_background_jobs(2);
+        options.set_keep_log_file_num(4);
+        // A torn tail of the log is what a crash leaves; everything before it was whole.
+        options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+        // One cache for all families, indexes and filters in it, so that memory has one bound.
+        let cache = Cache::new_lru_cache(cache_bytes);
+        let families = layout::FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
+        let db = DB::open_cf_descriptors(&options, path, families).map_err(failed)?;
+        Ok(Self { db, sync })
+    }
+
+    pub(super) fn family(&self, name: &'static str) -> Result<&ColumnFamily, Fatal> {
+        self.db.cf_handle(name).ok_or_else(|| Fatal::Storage(format!("column family {name} is missing")))
+    }
+
+    pub(super) fn meta(&self, key: &[u8]) -> Result<Option<Vec<u8>>, Fatal> {
+        self.db.get_cf(self.family(layout::META)?, key).map_err(failed)
+    }
+
+    pub(super) fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Fatal> {
+        let family = self.family(layout::family(space))?;
+        let value = self.db.get_cf(family, layout::record(space, key)).map_err(failed)?;
+        Ok(value.map(Bytes::from))
+    }
+
+    /// The undo entry that the block of `height` left for a key.
+    pub(super) fn undo(&self, space: Space, key: &[u8], height: u64) -> Result<Option<Bytes>, Fatal> {
+        let entry = layout::undo(space, key, height);
+        let value = self.db.get_cf(self.family(layout::UNDO)?, &entry).map_err(failed)?;
+        value.as_deref().and_then(layout::decode_old).ok_or_else(|| malformed(layout::UNDO, &entry))
+    }
+
+    /// The first undo entry of a key above `height`.
+    pub(super) fn undo_above(&self, space: Space, key: &[u8], height: u64) -> Result<Option<Option<Bytes>>, Fatal> {
+        let from = layout::undo(space, key, height.saturating_add(1));
+        let end = layout::undo(space, key, u64::MAX);
+        let mut rows = self.rows(layout::UNDO, from, Some(end))?;
+        let decode = |entry: &[u8], old: &[u8]| layout::decode_old(old).ok_or_else(|| malformed(layout::UNDO, entry));
+        rows.next_with(decode).transpose()
+    }
+
+    /// The records of a range, in order.
+    pub(super) fn records(
+        &self,
+        space: Space,
+        start: &[u8],
+        end: Option<&[u8]>,
+    ) -> Result<impl Iterator<Item = Result<Row, Fatal>>, Fatal> {
+        let end = end.map(|end| layout::record(space, end)).or_else(|| layout::record_end(space));
+        let mut rows = self.rows(layout::family(space), layout::record(space, start), end)?;
+        Ok(std::iter::from_fn(move || {
+            rows.next_with(|key, value| {
+                let key = key.get(1..).unwrap_or_default();
+                Ok((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)))
+            })
+        }))
+    }
+
+    /// The undo entries of a range, in the order of (key, height).
+    pub(super) fn undos(
+        &self,
+        space: Space,
+        start: &[u8],
+        end: Option<&[u8]>,
+    ) -> Result<impl Iterator<Item = Result<Undo, Fatal>>, Fatal> {
+        let end = end.map_or_else(|| layout::undo_end(space), |end| layout::undo_from(space, end));
+        let mut rows = self.rows(layout::UNDO, layout::undo_from(space, start), Some(end))?;
+        Ok(std::iter::from_fn(move || {
+            rows.next_with(|entry, old| {
+                let decoded = layout::decode_undo(entry).zip(layout::decode_old(old));
+                let ((key, height), old) = decoded.ok_or_else(|| malformed(layout::UNDO, entry))?;
+                Ok((key, height, old))
+            })
+        }))
+    }
+
+    /// The rows of a family from `start` to `end`.
+    pub(super) fn rows(&self, family: &'static str, start: Vec<u8>, end: Option<Vec<u8>>) -> Result<Rows<'_>, Fatal> {
+        let mut options = ReadOptions::default();
+        if let Some(end) = end {
+            if end <= start {
+                return Ok(Rows { iterator: None });
+            }
+            options.set_iterate_upper_bound(end);
+        }
+        let mut iterator = self.db.raw_iterator_cf_opt(self.family(family)?, options);
+        iterator.seek(start);
+        Ok(Rows { iterator: Some(iterator) })
+    }
+
+    /// Writes a commit: synced before it returns, unless the options say otherwise.
+    pub(super) fn write(&self, batch: WriteBatch) -> Result<(), Fatal> {
+        let mut options = WriteOptions::default();
+        options.set_sync(self.sync);
+        self.db.write_opt(batch, &options).map_err(failed)
+    }
+
+    /// Writes what a crash may lose.
+    pub(super) fn write_unsynced(&self, batch: WriteBatch) -> Result<(), Fatal> {
+        self.db.write(batch).map_err(failed)
+    }
+
+    /// RocksDB's own estimate of the number of keys in a family.
+    pub(super) fn keys_estimated(&self, family: &'static str) -> Result<u64, Fatal> {
+        let count = self.db.property_int_value_cf(self.family(family)?, "rocksdb.estimate-num-keys");
+        Ok(count.map_err(failed)?.unwrap_or(0))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.db.path()
+    }
+}
+
+/// The rows of one family, one after another.
+pub(super) struct Rows<'a> {
+    iterator: Option<DBRawIterator<'a>>,
+}
+
+impl Rows<'_> {
+    /// Reads the next row's key and value through `decode`.
+    pub(super) fn next_with<T>(&mut self, decode: impl FnOnce(&[u8], &[u8]) -> Result<T, Fatal>) -> Option<Result<T, Fatal>> {
+        let iterator = self.iterator.as_mut()?;
+        let Some((key, value)) = iterator.item() else {
+            return iterator.status().err().map(|error| Err(failed(error)));
+        };
+        let row = decode(key, value);
+        iterator.next();
+        Some(row)
+    }
+}
+
+fn family_options(name: &str, cache: &Cache) -> DbOptions {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    blocks.set_block_size(BLOCK_BYTES);
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    // Only records are read by whole keys; the other families are read in order.
+    if name == layout::STATE {
+        blocks.set_bloom_filter(BLOOM_BITS, false);
+    }
+    let mut options = DbOptions::default();
+    options.set_block_based_table_factory(&blocks);
+    options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    // Records are short and alike: lz4 halves them and costs reads nothing that shows.
+    options.set_compression_type(DBCompressionType::Lz4);
+    options
+}
+
+pub(super) fn failed(error: rocksdb::Error) -> Fatal {
+    Fatal::Storage(error.into_string())
+}
+
+pub(super) fn malformed(family: &str, key: &[u8]) -> Fatal {
+    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    Fatal::Storage(format!("malformed row in {family}: key {key}"))
+}

@@ -1,0 +1,359 @@
+//! The durable store: RocksDB for state, derived entries and undo, the tries in memory.
+
+mod database;
+mod hints;
+mod layout;
+mod open;
+mod prune;
+mod view;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+};
+
+use bytes::Bytes;
+use kernel::{AppHash, Backend, Change, Changes, Fatal, HeightError, Proof, Space, Staged, StoreId, View};
+use rocksdb::WriteBatch;
+
+use crate::{
+    candidate,
+    forest::{Forest, StagedForest},
+};
+use database::{Database, malformed};
+use hints::Hints;
+use layout::Last;
+use prune::Pruner;
+use view::RocksView;
+
+pub use open::OpenError;
+
+/// How a [`RocksBackend`] is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The modules' stores; ids and names are all different.
+    pub stores: Vec<(StoreId, &'static str)>,
+    /// How many heights before the last one can be read and proven. 256.
+    pub history: u64,
+    /// Bytes of trie nodes that are kept for proofs at past heights; beyond it fewer heights can be proven, while all can be
+    /// read. 256 MiB.
+    pub proof_bytes: u64,
+    /// Bytes of RocksDB's block cache. 256 MiB.
+    pub cache_bytes: usize,
+    /// Whether a commit is synced to disk. Only benchmarks and tests of other things set it to false.
+    pub sync: bool,
+    /// The chain that the home must belong to; `None`: not checked here, see [`RocksBackend::check_chain_id`].
+    pub chain_id: Option<String>,
+}
+
+impl Options {
+    /// The usual options for these stores.
+    #[must_use]
+    pub fn new(stores: &[(StoreId, &'static str)]) -> Self {
+        Self {
+            stores: stores.to_vec(),
+            history: 256,
+            proof_bytes: 256 << 20,
+            cache_bytes: 256 << 20,
+            sync: true,
+            chain_id: None,
+        }
+    }
+}
+
+/// What a store holds, for metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Records under each trie, by name of the store.
+    pub keys: Vec<(&'static str, u64)>,
+    /// Trie nodes in memory, those of past heights included.
+    pub trie_nodes: u64,
+    /// Bytes that they take, with keys at their usual size.
+    pub trie_bytes: u64,
+    /// Undo rows, as RocksDB estimates them.
+    pub undo_rows: u64,
+    /// Bytes of the database's files.
+    pub disk_bytes: u64,
+}
+
+/// The durable store. It holds a lock on its directory: a second one can't be opened on it.
+pub struct RocksBackend {
+    core: Arc<Core>,
+    pruner: Pruner,
+}
+
+struct Core {
+    database: Database,
+    history: u64,
+    forest: RwLock<Forest>,
+    hints: Mutex<Hints>,
+    last: RwLock<Option<Last>>,
+    writer: Mutex<Writer>,
+    /// The height of the last batch that began to be written.
+    writing: AtomicU64,
+    /// Views below this height have ended.
+    pruned_to: AtomicU64,
+    /// Views from before a rollback have ended.
+    rollbacks: AtomicU64,
+}
+
+/// What only the writer needs.
+struct Writer {
+    /// Why nothing is written any more.
+    failed: Option<String>,
+    /// The chain's id, and whether it is on disk.
+    chain_id: Option<(String, bool)>,
+}
+
+impl Backend for RocksBackend {
+    fn view(&self, height: Option<u64>) -> Result<Arc<dyn View>, HeightError> {
+        let last = read(&self.core.last);
+        let height = resolve(height, last.as_ref())?;
+        Ok(self.view_at(height))
+    }
+
+    fn stage(&self, base: &dyn View, changes: Changes) -> Result<Staged, Fatal> {
+        let nodes = read(&self.core.forest).stage(base.height(), &changes)?;
+        Ok(candidate::staged(nodes, changes))
+    }
+
+    fn commit(&self, staged: Staged, height: u64) -> Result<Arc<dyn View>, Fatal> {
+        let core = &self.core;
+        let mut writer = lock(&core.writer);
+        writer.refuse_after_failure()?;
+        let before = *read(&core.last);
+        let (nodes, changes) =
+            candidate::checked(staged, height, before.map(|last| (last.height, last.app_hash)), &read(&core.forest))?;
+        let last = Last {
+            height,
+            app_hash: nodes.app_hash,
+            first: before.map_or(height, |last| last.first),
+            pruned_to: height.saturating_sub(core.history).max(before.map_or(0, |last| last.pruned_to)),
+        };
+        let batch = core.commit_batch(&last, &changes, &writer)?;
+        core.write(&mut writer, batch, height)?;
+        writer.chain_id_is_stored();
+        let adopted = write(&core.forest).commit(nodes, height);
+        writer.or_fail(adopted.map_err(Fatal::from))?;
+        lock(&core.hints).advance(height, &changes);
+        core.pruned_to.store(last.pruned_to, SeqCst);
+        *write(&core.last) = Some(last);
+        drop(writer);
+        self.pruner.block_committed();
+        Ok(self.view_at(height))
+    }
+
+    fn last(&self) -> Option<(u64, AppHash)> {
+        read(&self.core.last).map(|last| (last.height, last.app_hash))
+    }
+
+    fn prove(&self, height: Option<u64>, store: &str, key: &[u8]) -> Result<Proof, HeightError> {
+        let view = self.view(height)?;
+        let evidence = read(&self.core.forest).evidence(view.height(), store, key)?;
+        let space = Space::State(evidence.store());
+        Ok(evidence.complete(view.height(), key, |key| view.get(space, key))?)
+    }
+
+    fn rollback(&self) -> Result<u64, Fatal> {
+        let core = &self.core;
+        let mut writer = lock(&core.writer);
+        writer.refuse_after_failure()?;
+        // Nobody gets a view while what it would read is changing.
+        let mut last = write(&core.last);
+        let current = last.ok_or_else(|| Fatal::Storage("nothing is committed: there is no height to go back to".into()))?;
+        let (height, before) =
+            candidate::rollback_target(Some((current.height, current.app_hash)), Some(current.oldest()))?;
+        let (changes, rows) = core.undone(height)?;
+        let nodes = read(&core.forest).stage(height, &changes)?;
+        candidate::same_hash(before, core.stored_hash(before)?, nodes.app_hash)?;
+        let target = Last { height: before, app_hash: nodes.app_hash, ..current };
+        let batch = core.rollback_batch(height, &target, &changes, rows)?;
+        core.rollbacks.fetch_add(1, SeqCst);
+        core.write(&mut writer, batch, before)?;
+        let adopted = core.take_back(nodes, before);
+        writer.or_fail(adopted)?;
+        *last = Some(target);
+        Ok(before)
+    }
+}
+
+impl RocksBackend {
+    /// What the store holds.
+    pub fn sizes(&self) -> Result<Sizes, Fatal> {
+        let (keys, trie_nodes, trie_bytes) = read(&self.core.forest).sizes();
+        let undo_rows = self.core.database.keys_estimated(layout::UNDO)?;
+        let disk_bytes = directory_bytes(self.core.database.path().to_path_buf())?;
+        Ok(Sizes { keys, trie_nodes, trie_bytes, undo_rows, disk_bytes })
+    }
+
+    /// Refuses another chain than the one whose first block was committed here. Before the first commit the id is remembered
+    /// and becomes part of that commit.
+    pub fn check_chain_id(&self, chain_id: &str) -> Result<(), OpenError> {
+        lock(&self.core.writer).check_chain_id(chain_id)
+    }
+
+    fn view_at(&self, height: u64) -> Arc<dyn View> {
+        let rollbacks = self.core.rollbacks.load(SeqCst);
+        Arc::new(RocksView { core: Arc::clone(&self.core), height, rollbacks })
+    }
+}
+
+impl Core {
+    /// State, derived entries, undo, height and app hash of a block, each family in the order of its keys.
+    fn commit_batch(&self, last: &Last, changes: &Changes, writer: &Writer) -> Result<WriteBatch, Fatal> {
+        let mut batch = WriteBatch::default();
+        self.put_records(&mut batch, changes)?;
+        let undo = self.database.family(layout::UNDO)?;
+        for ((space, key), change) in changes {
+            batch.put_cf(undo, layout::undo(*space, key, last.height), layout::encode_old(change.old.as_deref()));
+        }
+        let keys: Vec<&(Space, Bytes)> = changes.keys().collect();
+        for (part, keys) in (0_u32..).zip(keys.chunks(layout::LISTED_KEYS_MAX)) {
+            let mut row = Vec::new();
+            keys.iter().for_each(|(space, key)| layout::encode_listed(*space, key, &mut row));
+            batch.put_cf(undo, layout::list(last.height, part), row);
+        }
+        let meta = self.database.family(layout::META)?;
+        batch.put_cf(meta, layout::META_LAST, last.encode());
+        batch.put_cf(meta, layout::block(last.height), last.app_hash);
+        if let Some(unreadable) = last.pruned_to.checked_sub(1) {
+            batch.delete_cf(meta, layout::block(unreadable));
+        }
+        if let Some((chain_id, false)) = &writer.chain_id {
+            batch.put_cf(meta, layout::META_CHAIN_ID, chain_id);
+        }
+        Ok(batch)
+    }
+
+    fn rollback_batch(
+        &self,
+        height: u64,
+        target: &Last,
+        changes: &Changes,
+        rows: Vec<Vec<u8>>,
+    ) -> Result<WriteBatch, Fatal> {
+        let mut batch = WriteBatch::default();
+        self.put_records(&mut batch, changes)?;
+        let undo = self.database.family(layout::UNDO)?;
+        for (space, key) in changes.keys() {
+            batch.delete_cf(undo, layout::undo(*space, key, height));
+        }
+        for row in rows {
+            batch.delete_cf(undo, row);
+        }
+        let meta = self.database.family(layout::META)?;
+        batch.put_cf(meta, layout::META_LAST, target.encode());
+        batch.delete_cf(meta, layout::block(height));
+        Ok(batch)
+    }
+
+    fn put_records(&self, batch: &mut WriteBatch, changes: &Changes) -> Result<(), Fatal> {
+        let (state, derived) = (self.database.family(layout::STATE)?, self.database.family(layout::DERIVED)?);
+        for ((space, key), change) in changes {
+            let family = if matches!(space, Space::State(_)) { state } else { derived };
+            match &change.new {
+                Some(value) => batch.put_cf(family, layout::record(*space, key), value),
+                None => batch.delete_cf(family, layout::record(*space, key)),
+            }
+        }
+        Ok(())
+    }
+
+    /// What takes the block of `height` back, and the rows of its list.
+    fn undone(&self, height: u64) -> Result<(Changes, Vec<Vec<u8>>), Fatal> {
+        let (start, end) = (layout::list_from(height), layout::list_from(height.saturating_add(1)));
+        let mut rows = self.database.rows(layout::UNDO, start, Some(end))?;
+        let (mut changes, mut listed) = (Changes::new(), Vec::new());
+        while let Some(row) = rows.next_with(|row, keys| {
+            let keys = layout::decode_listed(keys).ok_or_else(|| malformed(layout::UNDO, row))?;
+            Ok((row.to_vec(), keys))
+        }) {
+            let (row, keys) = row?;
+            for (space, key) in keys {
+                let old = self.database.get(space, &key)?;
+                let new = self.database.undo(space, &key, height)?;
+                changes.insert((space, key), Change { old, new });
+            }
+            listed.push(row);
+        }
+        Ok((changes, listed))
+    }
+
+    fn stored_hash(&self, height: u64) -> Result<Option<AppHash>, Fatal> {
+        let stored = self.database.meta(&layout::block(height))?;
+        Ok(stored.and_then(|bytes| AppHash::try_from(bytes).ok()))
+    }
+
+    fn take_back(&self, nodes: StagedForest, height: u64) -> Result<(), Fatal> {
+        write(&self.forest).roll_back(nodes, height)?;
+        *lock(&self.hints) = Hints::new(height);
+        Ok(())
+    }
+
+    /// Writes a batch once. What follows a failure could rest on a write that was lost, so nothing is written after one.
+    fn write(&self, writer: &mut Writer, batch: WriteBatch, height: u64) -> Result<(), Fatal> {
+        self.writing.store(height, SeqCst);
+        writer.or_fail(self.database.write(batch))
+    }
+}
+
+impl Writer {
+    fn refuse_after_failure(&self) -> Result<(), Fatal> {
+        match &self.failed {
+            Some(reason) => Err(Fatal::Storage(format!("nothing is written after a failure: {reason}"))),
+            None => Ok(()),
+        }
+    }
+
+    fn or_fail<T>(&mut self, result: Result<T, Fatal>) -> Result<T, Fatal> {
+        result.inspect_err(|fatal| {
+            self.failed.get_or_insert(fatal.to_string());
+        })
+    }
+
+    fn check_chain_id(&mut self, asked: &str) -> Result<(), OpenError> {
+        match &self.chain_id {
+            Some((found, _)) if found != asked => {
+                Err(OpenError::ChainId { expected: asked.into(), found: found.clone() })
+            }
+            Some(_) => Ok(()),
+            None => {
+                self.chain_id = Some((asked.into(), false));
+                Ok(())
+            }
+        }
+    }
+
+    fn chain_id_is_stored(&mut self) {
+        if let Some((_, stored)) = &mut self.chain_id {
+            *stored = true;
+        }
+    }
+}
+
+fn resolve(asked: Option<u64>, last: Option<&Last>) -> Result<u64, HeightError> {
+    let (oldest, latest) = last.map_or((0, 0), |last| (last.oldest(), last.height));
+    candidate::in_window(asked, oldest, latest)
+}
+
+/// The bytes of the files in a directory. RocksDB may delete one meanwhile, which is not an error.
+fn directory_bytes(path: PathBuf) -> Result<u64, Fatal> {
+    let entries = std::fs::read_dir(path).map_err(|error| Fatal::Storage(error.to_string()))?;
+    let sizes = entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|metadata| metadata.len());
+    Ok(sizes.fold(0, u64::saturating_add))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(PoisonError::into_inner)
+}

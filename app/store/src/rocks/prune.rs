@@ -1,0 +1,94 @@
+//! Deletes undo that has left the window: off the commit path, and a bounded number of keys a block.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::Ordering::SeqCst,
+        mpsc::{self, Receiver, Sender},
+    },
+    thread::{self, JoinHandle},
+};
+
+use kernel::Fatal;
+use rocksdb::WriteBatch;
+
+use super::{Core, database::malformed, layout, lock};
+
+/// Rows of the undo list that are worked off a block: 16,000 keys, more than a block usually changes, so that what a large
+/// block leaves behind is worked off as well.
+const ROWS_A_BLOCK: usize = 16;
+
+/// The thread that prunes. It ends when this is dropped, after the blocks that it was told of.
+pub(super) struct Pruner {
+    committed: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Pruner {
+    pub(super) fn start(core: &Arc<Core>) -> Result<Self, Fatal> {
+        let (committed, blocks) = mpsc::channel();
+        let core = Arc::clone(core);
+        let thread = thread::Builder::new()
+            .name("store-prune".into())
+            .spawn(move || run(&core, &blocks))
+            .map_err(|error| Fatal::Storage(format!("the pruning thread does not start: {error}")))?;
+        Ok(Self { committed: Some(committed), thread: Some(thread) })
+    }
+
+    /// Tells of a commit.
+    pub(super) fn block_committed(&self) {
+        // The thread ends early only after a failure, which the next commit reports.
+        if self.committed.as_ref().is_some_and(|blocks| blocks.send(()).is_err()) {
+            tracing::debug!("the pruning thread has ended");
+        }
+    }
+}
+
+impl Drop for Pruner {
+    fn drop(&mut self) {
+        drop(self.committed.take());
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the pruning thread panicked");
+        }
+    }
+}
+
+fn run(core: &Core, blocks: &Receiver<()>) {
+    let mut from = 0;
+    while blocks.recv().is_ok() {
+        match prune(core, from) {
+            Ok(next) => from = next,
+            Err(fatal) => {
+                tracing::error!(%fatal, "pruning failed");
+                lock(&core.writer).failed.get_or_insert(fatal.to_string());
+                return;
+            }
+        }
+    }
+}
+
+/// Deletes undo of heights from `from` on that have left the window; returns the height to go on from, so that the
+/// tombstones of what was deleted are not stepped over again.
+fn prune(core: &Core, from: u64) -> Result<u64, Fatal> {
+    let to = core.pruned_to.load(SeqCst);
+    let (start, end) = (layout::list_from(from), layout::list_from(to.saturating_add(1)));
+    let mut rows = core.database.rows(layout::UNDO, start, Some(end))?;
+    let mut next = from;
+    for _ in 0..ROWS_A_BLOCK {
+        let row = rows.next_with(|row, listed| {
+            let decoded = layout::decode_list_height(row).zip(layout::decode_listed(listed));
+            let (height, keys) = decoded.ok_or_else(|| malformed(layout::UNDO, row))?;
+            Ok((height, row.to_vec(), keys))
+        });
+        let Some((height, row, keys)) = row.transpose()? else { break };
+        let undo = core.database.family(layout::UNDO)?;
+        let mut batch = WriteBatch::default();
+        for (space, key) in keys {
+            batch.delete_cf(undo, layout::undo(space, &key, height));
+        }
+        batch.delete_cf(undo, row);
+        core.database.write_unsynced(batch)?;
+        next = height;
+    }
+    Ok(next)
+}

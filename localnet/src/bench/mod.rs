@@ -1,0 +1,90 @@
+//! Measurements on a running net: how often it makes a block, and how many transactions it commits.
+
+mod interval;
+mod load;
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+pub use interval::{Intervals, measure_interval};
+pub use load::{KvSource, LoadOptions, LoadReport, TxSource, measure_load};
+
+use crate::net::{Net, cpu_time_of};
+use crate::rpc::Header;
+
+/// Processor cores in use, on average over a measurement.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Cores {
+    /// By all CometBFT processes.
+    pub comet: f64,
+    /// By all applications.
+    pub app: f64,
+    /// By this process.
+    pub own: f64,
+}
+
+/// The CPU time used up to a moment.
+struct CpuTimes {
+    comet: Duration,
+    app: Duration,
+    own: Duration,
+}
+
+impl CpuTimes {
+    fn of(net: &Net) -> Self {
+        let times: Vec<_> = net.nodes().iter().map(|node| node.cpu_time()).collect();
+        Self {
+            comet: times.iter().map(|(comet, _)| *comet).sum(),
+            app: times.iter().map(|(_, app)| *app).sum(),
+            own: cpu_time_of("self"),
+        }
+    }
+
+    fn cores_since(&self, earlier: &Self, elapsed: Duration) -> Cores {
+        let cores = |now: Duration, then: Duration| {
+            round(now.saturating_sub(then).as_secs_f64() / elapsed.as_secs_f64())
+        };
+        Cores {
+            comet: cores(self.comet, earlier.comet),
+            app: cores(self.app, earlier.app),
+            own: cores(self.own, earlier.own),
+        }
+    }
+}
+
+/// The times between blocks by their headers, in milliseconds.
+///
+/// CometBFT v0.38 takes a block's time from the votes for the block before, so one interval says when validators voted, and
+/// many say how long a block takes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Distribution {
+    /// The least.
+    pub min_ms: f64,
+    /// Half are below.
+    pub median_ms: f64,
+    /// Nine of ten are below.
+    pub p90_ms: f64,
+    /// The greatest.
+    pub max_ms: f64,
+}
+
+impl Distribution {
+    /// Of the intervals between consecutive headers; zeros when there are fewer than two.
+    fn of(headers: &[Header]) -> Self {
+        let interval = |pair: &[Header]| pair[1].time_ns.saturating_sub(pair[0].time_ns);
+        let mut intervals: Vec<u64> = headers.windows(2).map(interval).collect();
+        intervals.sort_unstable();
+        let quantile = |tenths: usize| {
+            let index = intervals.len().saturating_sub(1) * tenths / 10;
+            let nanoseconds = intervals.get(index).copied().unwrap_or_default();
+            round(Duration::from_nanos(nanoseconds).as_secs_f64() * 1000.0)
+        };
+        Self { min_ms: quantile(0), median_ms: quantile(5), p90_ms: quantile(9), max_ms: quantile(10) }
+    }
+}
+
+/// Two digits after the point are all that is worth printing.
+fn round(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}

@@ -1,0 +1,321 @@
+//! `localnet`: a net of real validators on this machine.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use localnet::bench::{self, KvSource, LoadOptions};
+use localnet::net::control::{self, Answer, Control, NodeStatus, Request};
+use localnet::net::{App, Error, Net, Spec, Timing};
+use tokio::signal::unix::{SignalKind, signal};
+
+#[derive(Parser)]
+#[command(version, about = "A net of real CometBFT validators on this machine")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a net, or the one that is in the directory already, and keep it running until Ctrl-C or `down`.
+    Up(UpArgs),
+    /// Show what each node of the running net does.
+    Status(DirArgs),
+    /// Kill both processes of a node with SIGKILL.
+    Kill(NodeArgs),
+    /// Start a node again.
+    Restart(NodeArgs),
+    /// Stop the running net.
+    Down(DirArgs),
+    /// Measure a new net, which is removed afterwards.
+    #[command(subcommand)]
+    Bench(BenchCommand),
+}
+
+#[derive(Subcommand)]
+enum BenchCommand {
+    /// How often an idle net makes a block.
+    Interval {
+        #[command(flatten)]
+        net: NetArgs,
+        /// How long to watch.
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+        /// Print one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+    /// How many transactions a net commits.
+    Load {
+        #[command(flatten)]
+        net: NetArgs,
+        /// How long to send.
+        #[arg(long, default_value_t = 20)]
+        seconds: u64,
+        /// Senders, spread over the nodes.
+        #[arg(long, default_value_t = 4)]
+        senders: usize,
+        /// The size of a transaction of the key-value store.
+        #[arg(long, default_value_t = 250)]
+        tx_bytes: usize,
+        /// A sender waits while its node's mempool holds more than this.
+        #[arg(long, default_value_t = LoadOptions::default().pending_max)]
+        pending_max: u64,
+        /// Print one JSON document.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Args)]
+struct DirArgs {
+    /// The net's directory.
+    #[arg(long, default_value = ".localnet")]
+    dir: PathBuf,
+}
+
+#[derive(Args)]
+struct NodeArgs {
+    /// The node, from 0.
+    node: usize,
+    #[command(flatten)]
+    dir: DirArgs,
+}
+
+#[derive(Args)]
+struct UpArgs {
+    #[command(flatten)]
+    dir: DirArgs,
+    #[command(flatten)]
+    net: NetArgs,
+    /// Remove the net that is in the directory first.
+    #[arg(long)]
+    reset: bool,
+    /// The first port; if those are taken, the net gets others.
+    #[arg(long, default_value_t = 26_600, value_parser = clap::value_parser!(u16).range(1024..=65_000))]
+    port_base: u16,
+}
+
+#[derive(Args)]
+struct NetArgs {
+    /// The number of validators.
+    #[arg(long, default_value_t = 4)]
+    validators: usize,
+    /// The application.
+    #[arg(long, value_enum, default_value_t = AppName::Underbid)]
+    app: AppName,
+    /// The underbid program; by default the one next to this program.
+    #[arg(long)]
+    binary: Option<PathBuf>,
+    /// The genesis document of underbid.
+    #[arg(long, default_value = "genesis/localnet.json")]
+    genesis: PathBuf,
+    /// How fast blocks are made.
+    #[arg(long, value_enum, default_value_t = Profile::Fast)]
+    profile: Profile,
+    /// Overrides the profile's two waits of the peer-to-peer network, in milliseconds.
+    #[arg(long)]
+    gossip_ms: Option<u32>,
+    /// CometBFT's log level.
+    #[arg(long, default_value = "error")]
+    log_level: String,
+    /// Keep no index of transactions by hash.
+    #[arg(long)]
+    no_tx_index: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum AppName {
+    Underbid,
+    Kvstore,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Profile {
+    Fast,
+    Public,
+}
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::WARN).init();
+    match run(Cli::parse().command).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Outcome {
+    match command {
+        Command::Up(args) => up(args).await,
+        Command::Status(DirArgs { dir }) => print_answer(&control::send(&dir, &Request::Status).await?),
+        Command::Kill(NodeArgs { node, dir }) => {
+            print_answer(&control::send(&dir.dir, &Request::Kill { node }).await?)
+        }
+        Command::Restart(NodeArgs { node, dir }) => {
+            print_answer(&control::send(&dir.dir, &Request::Restart { node }).await?)
+        }
+        Command::Down(DirArgs { dir }) => print_answer(&control::send(&dir, &Request::Down).await?),
+        Command::Bench(command) => run_bench(command).await,
+    }
+}
+
+async fn up(args: UpArgs) -> Outcome {
+    let UpArgs { dir: DirArgs { dir }, net, reset, port_base } = args;
+    if reset {
+        Net::remove(&dir)?;
+    }
+    let start = async || match dir.join("net.json").exists() {
+        true => Net::open(&dir).await,
+        false => Net::up(Spec { port_base: Some(port_base), ..net.spec(&dir)? }).await,
+    };
+    let net = tokio::select! {
+        net = start() => net?,
+        () = interrupted() => return Err("interrupted while the net started".into()),
+    };
+    let control = Control::open(&dir)?;
+    let manifest = net.manifest();
+    println!("{} runs in {}", manifest.chain_id, net.dir().display());
+    for node in net.nodes() {
+        println!("node{}  RPC {}  gRPC {}", node.index(), node.rpc().url(), node.grpc_url());
+    }
+    println!("Ctrl-C or `localnet down` stops it.");
+    tokio::select! {
+        () = control.serve(&net) => {}
+        () = interrupted() => {}
+        death = net.died() => {
+            net.stop().await;
+            return Err(Error::Died(Box::new(death)).into());
+        }
+    }
+    net.stop().await;
+    Ok(())
+}
+
+async fn run_bench(command: BenchCommand) -> Outcome {
+    let work = async {
+        match command {
+            BenchCommand::Interval { net, seconds, json } => {
+                let (net, _dir) = net.temporary().await?;
+                let report = bench::measure_interval(&net, Duration::from_secs(seconds)).await?;
+                print_report(&report, json)?;
+                net.stop().await;
+            }
+            BenchCommand::Load { net, seconds, senders, tx_bytes, pending_max, json } => {
+                if matches!(net.app, AppName::Underbid) {
+                    return Err("this load is for --app kvstore".into());
+                }
+                let (net, _dir) = net.temporary().await?;
+                let sources = (0..senders).map(|sender| KvSource::new(sender, tx_bytes)).collect();
+                let duration = Duration::from_secs(seconds);
+                let options = LoadOptions { duration, pending_max, ..LoadOptions::default() };
+                let report = bench::measure_load(&net, sources, &options).await?;
+                print_report(&report, json)?;
+                net.stop().await;
+            }
+        }
+        Ok(())
+    };
+    tokio::select! {
+        outcome = work => outcome,
+        () = interrupted() => Err("interrupted".into()),
+    }
+}
+
+impl NetArgs {
+    fn spec(&self, dir: &Path) -> Result<Spec, Error> {
+        let mut timing = match self.profile {
+            Profile::Fast => Timing::fast(),
+            Profile::Public => Timing::public(),
+        };
+        if let Some(gossip_ms) = self.gossip_ms {
+            (timing.flush_throttle_ms, timing.gossip_sleep_ms) = (gossip_ms, gossip_ms);
+        }
+        let spec = match self.app {
+            AppName::Kvstore => Spec::kvstore(dir),
+            AppName::Underbid => {
+                let binary = self.binary.clone().unwrap_or_else(localnet::net::find_underbid);
+                let genesis = localnet::net::read_genesis(&self.genesis)?;
+                Spec::new(dir, App::Underbid { binary, arguments: Vec::new() }, genesis)
+            }
+        };
+        Ok(Spec {
+            validators: self.validators,
+            timing,
+            log_level: self.log_level.clone(),
+            is_tx_indexed: !self.no_tx_index,
+            ..spec
+        })
+    }
+
+    async fn temporary(&self) -> Result<(Net, TemporaryDir), Error> {
+        let dir = TemporaryDir(std::env::temp_dir().join(format!("localnet-{}", std::process::id())));
+        let net = Net::up(self.spec(&dir.0)?).await?;
+        Ok((net, dir))
+    }
+}
+
+/// The directory of a net that nobody needs afterwards.
+struct TemporaryDir(PathBuf);
+
+impl Drop for TemporaryDir {
+    fn drop(&mut self) {
+        if let Err(error) = Net::remove(&self.0) {
+            eprintln!("{error}");
+        }
+    }
+}
+
+fn print_answer(answer: &Answer) -> Outcome {
+    match answer {
+        Answer::Done => println!("done"),
+        Answer::Failed { reason } => return Err(reason.clone().into()),
+        Answer::Status { chain_id, nodes } => {
+            println!("{chain_id}");
+            nodes.iter().for_each(print_node);
+        }
+    }
+    Ok(())
+}
+
+fn print_node(node: &NodeStatus) {
+    let NodeStatus { index, height, app_hash, peers, resident_bytes: (comet, app), rpc, grpc, .. } = node;
+    let state = match (height, peers) {
+        (Some(height), Some(peers)) => {
+            let app_hash = app_hash.as_deref().unwrap_or_default();
+            format!("height {height}  app hash {app_hash:.16}  {peers} peers")
+        }
+        _ if node.is_running => "does not answer".to_owned(),
+        _ => "down".to_owned(),
+    };
+    println!("node{index}  {state}  {}+{} MB  RPC {rpc}  gRPC {grpc}", comet >> 20, app >> 20);
+}
+
+fn print_report<T: std::fmt::Display + serde::Serialize>(report: &T, json: bool) -> Outcome {
+    match json {
+        true => println!("{}", serde_json::to_string_pretty(report)?),
+        false => println!("{report}"),
+    }
+    Ok(())
+}
+
+/// Completes on Ctrl-C and on SIGTERM.
+async fn interrupted() {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => terminate.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
+    }
+}

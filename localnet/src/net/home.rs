@@ -1,0 +1,251 @@
+//! The files of a net: keys, genesis, configuration, and the manifest that describes it.
+
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::config::{NodeConfig, Timing};
+use super::node::ABCI_SOCKET;
+use super::ports::PortBlock;
+use super::{App, Error, NodePorts, Spec};
+
+const MANIFEST: &str = "net.json";
+const MANIFEST_VERSION: u32 = 1;
+/// The release line whose blocks, messages and settings this net is made for.
+const COMET_VERSION: &str = "0.38.";
+/// Equal power for each validator; the number itself means nothing.
+const VALIDATOR_POWER: &str = "10";
+
+/// What a net is; the content of its `net.json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of this format.
+    pub version: u32,
+    /// The chain.
+    pub chain_id: String,
+    /// The application.
+    pub app: App,
+    /// The CometBFT program.
+    pub comet: PathBuf,
+    /// The consensus timing.
+    pub timing: Timing,
+    /// The soft limit of each CometBFT's heap in bytes.
+    pub comet_memory_bytes: u64,
+    /// The first port of the net's block.
+    pub port_base: u16,
+    /// The validators, in order.
+    pub nodes: Vec<NodeIdentity>,
+}
+
+/// One validator of a net.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NodeIdentity {
+    /// Its id in the peer-to-peer network.
+    pub node_id: String,
+    /// Its consensus address, in upper-case hex.
+    pub address: String,
+    /// Its ed25519 consensus key, in base64.
+    pub public_key: String,
+    /// Its ports on 127.0.0.1.
+    pub ports: NodePorts,
+}
+
+impl Manifest {
+    /// Reads the manifest of the net in `dir`.
+    pub fn read(dir: &Path) -> Result<Self, Error> {
+        let absent = |reason: String| Error::NoNet { dir: dir.to_owned(), reason };
+        let text = std::fs::read_to_string(dir.join(MANIFEST)).map_err(|error| absent(error.to_string()))?;
+        let manifest: Self = serde_json::from_str(&text).map_err(|error| absent(error.to_string()))?;
+        if manifest.version != MANIFEST_VERSION {
+            return Err(absent(format!("format {}, expected {MANIFEST_VERSION}", manifest.version)));
+        }
+        Ok(manifest)
+    }
+}
+
+/// The home of node `index`.
+pub fn node_dir(dir: &Path, index: usize) -> PathBuf {
+    dir.join(format!("node{index}"))
+}
+
+/// Writes all files of a new net; the manifest last, so that a directory with one is complete.
+pub fn create(spec: &Spec, ports: &PortBlock) -> Result<Manifest, Error> {
+    make_private_dir(&spec.dir)?;
+    if read_dir_is_some(&spec.dir)? {
+        return Err(Error::DirNotEmpty { dir: spec.dir.clone() });
+    }
+    let mut nodes = Vec::new();
+    for index in 0..spec.validators {
+        nodes.push(init_node(spec, index, ports.node(index))?);
+    }
+    let genesis = complete_genesis(spec, &nodes)?;
+    for (index, node) in nodes.iter().enumerate() {
+        let home = node_dir(&spec.dir, index);
+        write(&home.join("config/genesis.json"), &pretty(&genesis))?;
+        write(&home.join("config/config.toml"), &render_config(spec, &nodes, index, node))?;
+    }
+    let manifest = Manifest {
+        version: MANIFEST_VERSION,
+        chain_id: genesis["chain_id"].as_str().unwrap_or_default().to_owned(),
+        app: match &spec.app {
+            App::Underbid { binary, arguments } => {
+                App::Underbid { binary: absolute(binary)?, arguments: arguments.clone() }
+            }
+            App::Kvstore => App::Kvstore,
+        },
+        comet: absolute(&spec.comet)?,
+        timing: spec.timing.clone(),
+        comet_memory_bytes: spec.comet_memory_bytes,
+        port_base: ports.base(),
+        nodes,
+    };
+    write(&spec.dir.join(MANIFEST), &pretty(&json!(manifest)))?;
+    Ok(manifest)
+}
+
+/// Removes the net in `dir`, if one is there. A directory without a manifest is left alone.
+pub fn remove(dir: &Path) -> Result<(), Error> {
+    if !dir.join(MANIFEST).exists() {
+        return Ok(());
+    }
+    std::fs::remove_dir_all(dir).map_err(|source| Error::File { path: dir.to_owned(), source })
+}
+
+/// Where CometBFT is: in the path, or where `go install` puts it.
+pub fn find_comet() -> PathBuf {
+    let mut dirs: Vec<PathBuf> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
+    dirs.extend(std::env::var_os("GOBIN").map(PathBuf::from));
+    dirs.extend(std::env::var_os("GOPATH").map(|path| Path::new(&path).join("bin")));
+    dirs.extend(std::env::home_dir().map(|home| home.join("go/bin")));
+    let found = dirs.into_iter().map(|dir| dir.join("cometbft")).find(|program| program.is_file());
+    found.unwrap_or_else(|| PathBuf::from("cometbft"))
+}
+
+/// The underbid program that was built together with this one: in the same directory, or the one above for a test.
+pub fn find_underbid() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    let found =
+        own.ancestors().skip(1).take(2).map(|dir| dir.join("underbid")).find(|program| program.is_file());
+    found.unwrap_or_else(|| PathBuf::from("underbid"))
+}
+
+/// Reads a genesis document from a file.
+pub fn read_genesis(path: &Path) -> Result<Value, Error> {
+    read_json(path)
+}
+
+/// Refuses a CometBFT of another release line, whose settings and messages differ.
+pub fn check_comet(program: &Path) -> Result<(), Error> {
+    let version = run_comet(program, &["version"])?;
+    if version.trim_start_matches('v').starts_with(COMET_VERSION) {
+        return Ok(());
+    }
+    Err(Error::Comet {
+        program: program.to_owned(),
+        reason: format!("version {version}, expected {COMET_VERSION}x"),
+    })
+}
+
+fn run_comet(program: &Path, arguments: &[&str]) -> Result<String, Error> {
+    let failed = |reason: String| Error::Comet { program: program.to_owned(), reason };
+    let output = Command::new(program).args(arguments).output().map_err(|error| failed(error.to_string()))?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(failed(format!("`{}` failed: {text}", arguments.join(" "))));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn init_node(spec: &Spec, index: usize, ports: NodePorts) -> Result<NodeIdentity, Error> {
+    let home = node_dir(&spec.dir, index);
+    make_private_dir(&home.join("app"))?;
+    let home_text = home.display().to_string();
+    run_comet(&spec.comet, &["init", "--home", &home_text])?;
+    let node_id = run_comet(&spec.comet, &["show-node-id", "--home", &home_text])?;
+    let key = read_json(&home.join("config/priv_validator_key.json"))?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (address, public_key) = (text(&key["address"]), text(&key["pub_key"]["value"]));
+    Ok(NodeIdentity { node_id, address, public_key, ports })
+}
+
+fn complete_genesis(spec: &Spec, nodes: &[NodeIdentity]) -> Result<Value, Error> {
+    let mut genesis = spec.genesis.clone();
+    let document =
+        genesis.as_object_mut().ok_or(Error::Genesis { reason: "expected a JSON object".to_owned() })?;
+    if !document.get("chain_id").is_some_and(Value::is_string) {
+        return Err(Error::Genesis { reason: "expected a `chain_id`".to_owned() });
+    }
+    let validator = |(index, node): (usize, &NodeIdentity)| {
+        json!({
+            "address": node.address,
+            "pub_key": { "type": "tendermint/PubKeyEd25519", "value": node.public_key },
+            "power": VALIDATOR_POWER,
+            "name": format!("node{index}"),
+        })
+    };
+    document.insert("validators".to_owned(), nodes.iter().enumerate().map(validator).collect());
+    if !document.contains_key("genesis_time") {
+        // `cometbft init` has just written a genesis of its own with the time of now.
+        let written = read_json(&node_dir(&spec.dir, 0).join("config/genesis.json"))?;
+        document.insert("genesis_time".to_owned(), written["genesis_time"].clone());
+    }
+    Ok(genesis)
+}
+
+fn render_config(spec: &Spec, nodes: &[NodeIdentity], index: usize, node: &NodeIdentity) -> String {
+    let others = nodes.iter().filter(|other| other.node_id != node.node_id);
+    let peers: Vec<String> =
+        others.map(|other| format!("{}@127.0.0.1:{}", other.node_id, other.ports.p2p)).collect();
+    let proxy_app = match &spec.app {
+        App::Underbid { .. } => format!("unix://{ABCI_SOCKET}"),
+        App::Kvstore => "kvstore".to_owned(),
+    };
+    let config = NodeConfig {
+        moniker: &format!("node{index}"),
+        proxy_app: &proxy_app,
+        ports: node.ports,
+        peers: &peers,
+        timing: &spec.timing,
+        log_level: &spec.log_level,
+        is_tx_indexed: spec.is_tx_indexed,
+    };
+    config.render()
+}
+
+fn make_private_dir(path: &Path) -> Result<(), Error> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| Error::File { path: path.to_owned(), source })
+}
+
+fn read_dir_is_some(path: &Path) -> Result<bool, Error> {
+    let mut entries =
+        std::fs::read_dir(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+    Ok(entries.next().is_some())
+}
+
+/// A program's path from anywhere; a bare name is looked up in `PATH` and stays.
+fn absolute(program: &Path) -> Result<PathBuf, Error> {
+    if program.components().count() == 1 {
+        return Ok(program.to_owned());
+    }
+    std::path::absolute(program).map_err(|source| Error::File { path: program.to_owned(), source })
+}
+
+fn read_json(path: &Path) -> Result<Value, Error> {
+    let failed = |source| Error::File { path: path.to_owned(), source };
+    let text = std::fs::read_to_string(path).map_err(failed)?;
+    serde_json::from_str(&text).map_err(|error| failed(std::io::Error::new(ErrorKind::InvalidData, error)))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    std::fs::write(path, text).map_err(|source| Error::File { path: path.to_owned(), source })
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}

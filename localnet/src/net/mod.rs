@@ -1,0 +1,357 @@
+//! A net: N validators on 127.0.0.1, each a CometBFT process and its application.
+//!
+//! ```text
+//! DIR/net.json        what the net is: read back by `Net::open`, and by anyone who wants the addresses
+//! DIR/control.sock    where a running `localnet up` takes commands
+//! DIR/nodeI/          the home of both processes of node I, and the directory they run in
+//!       config/ data/   CometBFT's
+//!       app/            the application's
+//!       abci.sock       between the two
+//!       comet.log app.log
+//! ```
+//!
+//! [`Net::up`] makes one and starts it, [`Net::open`] starts one that was made before. Dropping a net kills its processes;
+//! [`Net::stop`] ends them in order. Nothing survives this process, however it ends (see `process.rs`).
+
+mod config;
+pub mod control;
+mod home;
+mod node;
+mod ports;
+mod process;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+pub use config::Timing;
+pub use home::{Manifest, NodeIdentity, find_comet, find_underbid, read_genesis};
+pub use node::Node;
+pub use ports::{NodePorts, VALIDATORS_MAX};
+pub use process::{Death, cpu_time_of};
+
+use crate::rpc;
+use ports::PortBlock;
+
+/// The pause between two looks at a net that is waited for.
+const POLL: Duration = Duration::from_millis(20);
+/// How long a new net may take to its first block.
+const FIRST_BLOCK_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long the results of a height that was asked for may take.
+const RESULTS_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why something about a net failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is something in the directory already.
+    #[error("{}: the directory is not empty; expected a new one, or the directory of a net to open", dir.display())]
+    DirNotEmpty {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// No net is in the directory.
+    #[error("{}: no net here: {reason}", dir.display())]
+    NoNet {
+        /// The directory.
+        dir: PathBuf,
+        /// What is wrong with its `net.json`.
+        reason: String,
+    },
+    /// Too few or too many validators.
+    #[error("{validators} validators: expected 1 to {VALIDATORS_MAX}")]
+    Validators {
+        /// What was asked for.
+        validators: usize,
+    },
+    /// There is no such node.
+    #[error("node {index}: this net has nodes 0 to {last}")]
+    NoNode {
+        /// What was asked for.
+        index: usize,
+        /// The last one.
+        last: usize,
+    },
+    /// The genesis document can't be completed.
+    #[error("genesis: {reason}")]
+    Genesis {
+        /// What was expected.
+        reason: String,
+    },
+    /// Every block of ports is in use.
+    #[error("no free block of ports between 20000 and 32000 on 127.0.0.1")]
+    NoPorts,
+    /// The net's own ports are in use.
+    #[error("ports from {base} on are taken: is this net running already?")]
+    PortsTaken {
+        /// The first port of the block.
+        base: u16,
+    },
+    /// A file or directory could not be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// A program could not be started.
+    #[error("{name}: {} could not be started: {source}", program.display())]
+    Start {
+        /// Which process.
+        name: String,
+        /// The program.
+        program: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// CometBFT is missing, or is not the version that this net is made for.
+    #[error("{}: {reason}; install it with: go install github.com/cometbft/cometbft/cmd/cometbft@v0.38.25", program.display())]
+    Comet {
+        /// The program.
+        program: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A process ended without being asked to.
+    #[error("{0}")]
+    Died(Box<Death>),
+    /// Something did not come about in time.
+    #[error("{what} did not come about within {timeout:?}: {state}")]
+    Timeout {
+        /// What was waited for.
+        what: String,
+        /// How long.
+        timeout: Duration,
+        /// What was there instead.
+        state: String,
+    },
+    /// A node did not answer as expected.
+    #[error(transparent)]
+    Rpc(#[from] rpc::Error),
+    /// The net that runs in the directory could not be asked, or refused.
+    #[error("{}: {reason}", path.display())]
+    Control {
+        /// Its control socket.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Which application the validators run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum App {
+    /// Underbid, a process of its own beside each CometBFT.
+    Underbid {
+        /// The program.
+        binary: PathBuf,
+        /// Arguments added to `start`.
+        arguments: Vec<String>,
+    },
+    /// CometBFT's builtin key-value store, in CometBFT's own process and in memory: what Underbid is compared with.
+    Kvstore,
+}
+
+/// What a net is made from.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// The net's directory, which must be empty or not exist.
+    pub dir: PathBuf,
+    /// The number of validators, which have equal power.
+    pub validators: usize,
+    /// The application.
+    pub app: App,
+    /// The CometBFT program.
+    pub comet: PathBuf,
+    /// CometBFT's genesis document. `validators` is written by the net, and `genesis_time` if it is missing.
+    pub genesis: Value,
+    /// How fast blocks are made.
+    pub timing: Timing,
+    /// CometBFT's log level, such as `error` or `consensus:info,*:error`.
+    pub log_level: String,
+    /// Whether transactions can be looked up by hash.
+    pub is_tx_indexed: bool,
+    /// A soft limit of each CometBFT process' heap in bytes, which its garbage collector keeps to.
+    pub comet_memory_bytes: u64,
+    /// The first port of the net; if those are taken or none is given, it gets free ones.
+    pub port_base: Option<u16>,
+}
+
+impl Spec {
+    /// Four fast validators of CometBFT as it is installed; change the fields for anything else.
+    pub fn new(dir: impl Into<PathBuf>, app: App, genesis: Value) -> Self {
+        Self {
+            dir: dir.into(),
+            validators: 4,
+            app,
+            comet: find_comet(),
+            genesis,
+            timing: Timing::fast(),
+            log_level: "error".to_owned(),
+            is_tx_indexed: true,
+            comet_memory_bytes: 512 * 1024 * 1024,
+            port_base: None,
+        }
+    }
+
+    /// The same with the builtin key-value store.
+    pub fn kvstore(dir: impl Into<PathBuf>) -> Self {
+        let genesis = json!({
+            "chain_id": "localnet-kvstore",
+            "consensus_params": {
+                "block": { "max_bytes": "4194304", "max_gas": "-1" },
+                "evidence": { "max_age_num_blocks": "100000", "max_age_duration": "172800000000000", "max_bytes": "1048576" },
+                "validator": { "pub_key_types": ["ed25519"] },
+                "version": { "app": "0" },
+                "abci": { "vote_extensions_enable_height": "0" },
+            },
+            "app_hash": "",
+        });
+        Self::new(dir, App::Kvstore, genesis)
+    }
+}
+
+/// A running net. All methods take `&self`, so bots, a table and a scenario can share one.
+pub struct Net {
+    dir: PathBuf,
+    manifest: Arc<Manifest>,
+    nodes: Vec<Node>,
+    _ports: PortBlock,
+}
+
+impl Net {
+    /// Makes a net and starts it. Returns when each validator has committed the first block.
+    pub async fn up(spec: Spec) -> Result<Self, Error> {
+        if !(1..=VALIDATORS_MAX).contains(&spec.validators) {
+            return Err(Error::Validators { validators: spec.validators });
+        }
+        home::check_comet(&spec.comet)?;
+        let ports = PortBlock::take(spec.validators, spec.port_base)?;
+        let manifest = home::create(&spec, &ports)?;
+        Self::assemble(&spec.dir, manifest, ports)?.started().await
+    }
+
+    /// Starts the net that was made in `dir` before, where it left off and with the same addresses.
+    pub async fn open(dir: &Path) -> Result<Self, Error> {
+        let manifest = Manifest::read(dir)?;
+        home::check_comet(&manifest.comet)?;
+        let ports = PortBlock::retake(manifest.port_base, manifest.nodes.len()).await?;
+        Self::assemble(dir, manifest, ports)?.started().await
+    }
+
+    fn assemble(dir: &Path, manifest: Manifest, ports: PortBlock) -> Result<Self, Error> {
+        let dir =
+            std::fs::canonicalize(dir).map_err(|source| Error::File { path: dir.to_owned(), source })?;
+        let manifest = Arc::new(manifest);
+        let nodes =
+            (0..manifest.nodes.len()).map(|index| Node::new(index, &dir, &manifest, ports.node(index)));
+        Ok(Self { nodes: nodes.collect(), dir, manifest, _ports: ports })
+    }
+
+    async fn started(self) -> Result<Self, Error> {
+        self.start_all().await?;
+        self.wait_height(1, FIRST_BLOCK_TIMEOUT).await?;
+        Ok(self)
+    }
+
+    /// Starts every node that does not run.
+    pub async fn start_all(&self) -> Result<(), Error> {
+        for node in &self.nodes {
+            node.start().await?;
+        }
+        Ok(())
+    }
+
+    /// Ends every process in order, CometBFT before its application, and waits for it.
+    pub async fn stop(&self) {
+        let stops: JoinSet<()> = self.nodes.iter().map(Node::stop_detached).collect();
+        stops.join_all().await;
+    }
+
+    /// Kills every process at once, as a power cut would.
+    pub fn kill_all(&self) {
+        // The applications' deaths would otherwise be noticed by a CometBFT that still runs.
+        self.nodes.iter().for_each(Node::expect_end);
+        self.nodes.iter().for_each(Node::kill);
+    }
+
+    /// Removes the net that was made in `dir`. A directory without one is left alone.
+    pub fn remove(dir: &Path) -> Result<(), Error> {
+        home::remove(dir)
+    }
+
+    /// The net's directory, absolute.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What the net is.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// The nodes, in order.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Node `index`, from 0.
+    pub fn node(&self, index: usize) -> Result<&Node, Error> {
+        self.nodes.get(index).ok_or(Error::NoNode { index, last: self.nodes.len() - 1 })
+    }
+
+    /// Each node's last committed height; `None` for one that does not answer.
+    pub async fn heights(&self) -> Vec<Option<u64>> {
+        let ask = |node: &Node| {
+            let rpc = node.rpc().clone();
+            tokio::spawn(async move { rpc.height().await.ok() })
+        };
+        let asked: Vec<_> = self.nodes.iter().map(ask).collect();
+        let mut heights = Vec::new();
+        for height in asked {
+            heights.push(height.await.unwrap_or_default());
+        }
+        heights
+    }
+
+    /// The application's hash after `height`, as node `index` computed it itself. Waits until it is there.
+    pub async fn app_hash_at(&self, index: usize, height: u64) -> Result<Vec<u8>, Error> {
+        let node = self.node(index)?;
+        node.wait_height(height, RESULTS_TIMEOUT).await?;
+        Ok(node.rpc().wait_for_results(height, RESULTS_TIMEOUT).await?.app_hash)
+    }
+
+    /// Waits until every node whose processes run has committed `height`. Fails at once when a process dies.
+    pub async fn wait_height(&self, height: u64, timeout: Duration) -> Result<(), Error> {
+        let deadline = Instant::now() + timeout;
+        for node in self.nodes.iter().filter(|node| node.is_running()) {
+            node.wait_height(height, deadline.saturating_duration_since(Instant::now())).await?;
+        }
+        self.check()
+    }
+
+    /// Fails when a process ended that was not asked to.
+    pub fn check(&self) -> Result<(), Error> {
+        let death = self.nodes.iter().find_map(Node::death);
+        death.map_or(Ok(()), |death| Err(Error::Died(Box::new(death))))
+    }
+
+    /// Waits until a process ends that was not asked to.
+    pub async fn died(&self) -> Death {
+        loop {
+            if let Some(death) = self.nodes.iter().find_map(Node::death) {
+                return death;
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

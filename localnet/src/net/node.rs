@@ -1,0 +1,271 @@
+//! One validator: a CometBFT process and its application.
+
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::process::{Death, Launch, Process};
+use super::{App, Error, Manifest, NodePorts, POLL, home};
+use crate::rpc::Rpc;
+
+/// How long an application may take to open its socket: a debug build that rebuilds a large state is slow.
+const APP_START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long CometBFT may take to its RPC, which it opens after it has replayed what the application lacks.
+const COMET_START_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a process may take to end after SIGTERM.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// The socket between CometBFT and its application, relative to the node's home.
+pub(super) const ABCI_SOCKET: &str = "abci.sock";
+
+/// One validator of a net.
+pub struct Node {
+    index: usize,
+    home: PathBuf,
+    ports: NodePorts,
+    manifest: Arc<Manifest>,
+    rpc: Rpc,
+    processes: Mutex<Processes>,
+}
+
+#[derive(Default)]
+struct Processes {
+    // Declared first to be dropped first: CometBFT may hang when its application is gone before it.
+    comet: Option<Process>,
+    app: Option<Process>,
+}
+
+impl Node {
+    pub(super) fn new(index: usize, dir: &Path, manifest: &Arc<Manifest>, ports: NodePorts) -> Self {
+        Self {
+            index,
+            home: home::node_dir(dir, index),
+            ports,
+            manifest: Arc::clone(manifest),
+            rpc: Rpc::new(format!("http://127.0.0.1:{}", ports.rpc)),
+            processes: Mutex::default(),
+        }
+    }
+
+    /// Its number, from 0.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The directory with its configuration, data and logs, absolute.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Its ports on 127.0.0.1.
+    pub fn ports(&self) -> NodePorts {
+        self.ports
+    }
+
+    /// A client of its RPC.
+    pub fn rpc(&self) -> &Rpc {
+        &self.rpc
+    }
+
+    /// Where its application serves gRPC.
+    pub fn grpc_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.grpc)
+    }
+
+    /// Whether all its processes run.
+    pub fn is_running(&self) -> bool {
+        let processes = self.lock();
+        let is_up = |process: &Option<Process>| process.as_ref().is_some_and(Process::is_running);
+        is_up(&processes.comet) && (is_up(&processes.app) || self.app_launch().is_none())
+    }
+
+    /// The end of one of its processes that nobody asked for.
+    pub fn death(&self) -> Option<Death> {
+        let processes = self.lock();
+        // CometBFT ends itself when its application dies, so the application's death is the one to show.
+        [&processes.app, &processes.comet].into_iter().flatten().find_map(Process::death)
+    }
+
+    /// The process ids of CometBFT and of the application, which may have ended: to pause them, or to hurt them.
+    pub fn process_ids(&self) -> (Option<u32>, Option<u32>) {
+        self.measure(|process| Some(process.id()))
+    }
+
+    /// The CPU time that CometBFT and the application have used since they were started.
+    pub fn cpu_time(&self) -> (Duration, Duration) {
+        self.measure(Process::cpu_time)
+    }
+
+    /// The memory that CometBFT and the application hold, in bytes.
+    pub fn resident_bytes(&self) -> (u64, u64) {
+        self.measure(Process::resident_bytes)
+    }
+
+    fn measure<T: Default>(&self, measure: impl Fn(&Process) -> T) -> (T, T) {
+        let processes = self.lock();
+        let of = |process: &Option<Process>| process.as_ref().map(&measure).unwrap_or_default();
+        (of(&processes.comet), of(&processes.app))
+    }
+
+    /// Starts what does not run. Returns when CometBFT's RPC answers.
+    pub async fn start(&self) -> Result<(), Error> {
+        if self.is_running() {
+            return Ok(());
+        }
+        self.stop().await;
+        if let Some(launch) = self.app_launch() {
+            let socket = self.home.join(ABCI_SOCKET);
+            remove_file_if_there(&socket)?;
+            let app = Process::start(launch)?;
+            self.lock().app = Some(app);
+            let is_listening = || is_socket(&socket);
+            self.wait_for("the application's socket", APP_START_TIMEOUT, async || is_listening()).await?;
+        }
+        let comet = Process::start(self.comet_launch())?;
+        self.lock().comet = Some(comet);
+        let answers = async || self.rpc.status().await.is_ok();
+        self.wait_for("CometBFT's RPC", COMET_START_TIMEOUT, answers).await
+    }
+
+    /// Ends both processes in order and waits for it.
+    pub async fn stop(&self) {
+        self.stop_detached().await;
+    }
+
+    /// Takes the processes out and ends them; the future does not borrow the node.
+    pub(super) fn stop_detached(&self) -> impl Future<Output = ()> + Send + use<> {
+        let Processes { comet, app } = std::mem::take(&mut *self.lock());
+        let stop = move || {
+            let is_app_gone = app.as_ref().is_some_and(|app| !app.is_running());
+            if let Some(comet) = comet {
+                // Without its application CometBFT has ended, or hangs and won't listen.
+                let patience = if is_app_gone { Duration::ZERO } else { STOP_PATIENCE };
+                comet.stop(patience);
+            }
+            if let Some(app) = app {
+                app.stop(STOP_PATIENCE);
+            }
+        };
+        let stopping = tokio::task::spawn_blocking(stop);
+        async move {
+            if let Err(error) = stopping.await {
+                tracing::error!(%error, "a node could not be stopped");
+            }
+        }
+    }
+
+    /// Starts it again: in order if it runs, from what is there if it was killed.
+    pub async fn restart(&self) -> Result<(), Error> {
+        self.stop().await;
+        self.start().await
+    }
+
+    /// Kills both processes with SIGKILL.
+    pub fn kill(&self) {
+        self.expect_end();
+        let processes = self.lock();
+        [&processes.comet, &processes.app].into_iter().flatten().for_each(Process::kill);
+    }
+
+    /// Kills the application alone; with a builtin one that is CometBFT. CometBFT notices and ends itself, which is
+    /// expected then.
+    pub fn kill_app(&self) {
+        self.expect_end();
+        let processes = self.lock();
+        if let Some(process) = processes.app.as_ref().or(processes.comet.as_ref()) {
+            process.kill();
+        }
+    }
+
+    /// Kills CometBFT alone; the application waits for the next one.
+    pub fn kill_comet(&self) {
+        if let Some(comet) = &self.lock().comet {
+            comet.kill();
+        }
+    }
+
+    pub(super) fn expect_end(&self) {
+        let processes = self.lock();
+        [&processes.comet, &processes.app].into_iter().flatten().for_each(Process::expect_end);
+    }
+
+    /// Waits until this node has committed `height`. Fails at once when one of its processes dies.
+    pub async fn wait_height(&self, height: u64, timeout: Duration) -> Result<(), Error> {
+        let reached = async || self.rpc.height().await.is_ok_and(|reached| reached >= height);
+        self.wait_for(&format!("height {height}"), timeout, reached).await
+    }
+
+    async fn wait_for(
+        &self,
+        what: &str,
+        timeout: Duration,
+        is_there: impl AsyncFn() -> bool,
+    ) -> Result<(), Error> {
+        let deadline = Instant::now() + timeout;
+        while !is_there().await {
+            if let Some(death) = self.death() {
+                return Err(Error::Died(Box::new(death)));
+            }
+            if Instant::now() >= deadline {
+                let height = self.rpc.height().await;
+                let state = height
+                    .map_or_else(|error| error.to_string(), |height| format!("it is at height {height}"));
+                return Err(Error::Timeout { what: format!("node{}: {what}", self.index), timeout, state });
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+
+    fn comet_launch(&self) -> Launch {
+        let home = self.home.display().to_string();
+        Launch {
+            name: format!("node{}/comet", self.index),
+            program: self.manifest.comet.clone(),
+            arguments: ["start", "--home", &home].map(str::to_owned).into(),
+            environment: vec![("GOMEMLIMIT".to_owned(), self.manifest.comet_memory_bytes.to_string())],
+            directory: self.home.clone(),
+            log: self.home.join("comet.log"),
+        }
+    }
+
+    /// `None` when the application is in CometBFT's process.
+    fn app_launch(&self) -> Option<Launch> {
+        let App::Underbid { binary, arguments } = &self.manifest.app else { return None };
+        let NodePorts { rpc, grpc, metrics, .. } = self.ports;
+        let mut all = vec![
+            "start".to_owned(),
+            format!("--home={}", self.home.join("app").display()),
+            format!("--abci=unix://{ABCI_SOCKET}"),
+            format!("--grpc=127.0.0.1:{grpc}"),
+            format!("--metrics=127.0.0.1:{metrics}"),
+            format!("--comet-rpc=http://127.0.0.1:{rpc}"),
+        ];
+        all.extend_from_slice(arguments);
+        Some(Launch {
+            name: format!("node{}/app", self.index),
+            program: binary.clone(),
+            arguments: all,
+            environment: Vec::new(),
+            directory: self.home.clone(),
+            log: self.home.join("app.log"),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Processes> {
+        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_socket(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.file_type().is_socket())
+}
+
+fn remove_file_if_there(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::File { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}

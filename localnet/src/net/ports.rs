@@ -1,0 +1,116 @@
+//! Ports for a net: a block of neighbouring ports on 127.0.0.1 that no other net uses.
+//!
+//! The blocks lie below the range from which the kernel takes the ports of outgoing connections, so a node finds its port
+//! free when it is started again. Whoever listens on the first port of a block owns the block: two nets that start at the
+//! same moment can't take the same one.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::{Duration, Instant};
+
+use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
+
+use super::{Error, POLL};
+
+const FIRST_BLOCK: u16 = 20_000;
+const BLOCK_PORTS: u16 = 200;
+const BLOCKS: u16 = 60;
+const NODE_PORTS: u16 = 10;
+const RETAKE_PATIENCE: Duration = Duration::from_secs(2);
+/// A block starts with ten ports for the net itself.
+pub const VALIDATORS_MAX: usize = 19;
+
+/// The ports of one node, all on 127.0.0.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodePorts {
+    /// CometBFT's RPC.
+    pub rpc: u16,
+    /// The application's gRPC.
+    pub grpc: u16,
+    /// The application's REST.
+    pub rest: u16,
+    /// The application's metrics.
+    pub metrics: u16,
+    /// CometBFT's peer-to-peer network.
+    pub p2p: u16,
+}
+
+impl NodePorts {
+    fn all(self) -> [u16; 5] {
+        [self.rpc, self.grpc, self.rest, self.metrics, self.p2p]
+    }
+}
+
+/// A block of ports that is ours until this is dropped.
+pub struct PortBlock {
+    base: u16,
+    _owner: TcpListener,
+}
+
+impl PortBlock {
+    /// Takes a free block with room for `validators` nodes, `preferred` if it is free.
+    pub fn take(validators: usize, preferred: Option<u16>) -> Result<Self, Error> {
+        let mut bases: Vec<u16> = (0..BLOCKS).map(|block| FIRST_BLOCK + block * BLOCK_PORTS).collect();
+        bases.shuffle(&mut rand::rng());
+        let mut candidates = preferred.into_iter().chain(bases);
+        candidates.find_map(|base| Self::try_take(base, validators)).ok_or(Error::NoPorts)
+    }
+
+    /// Takes the very block that a net had before. A port may be held for a moment after its owner is gone, by a child that
+    /// some other thread is just starting and that has yet to close what it inherited.
+    pub async fn retake(base: u16, validators: usize) -> Result<Self, Error> {
+        let deadline = Instant::now() + RETAKE_PATIENCE;
+        loop {
+            if let Some(block) = Self::try_take(base, validators) {
+                return Ok(block);
+            }
+            if Instant::now() >= deadline {
+                return Err(Error::PortsTaken { base });
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    fn try_take(base: u16, validators: usize) -> Option<Self> {
+        let owner = TcpListener::bind((Ipv4Addr::LOCALHOST, base)).ok()?;
+        let block = Self { base, _owner: owner };
+        let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+        (0..validators).flat_map(|index| block.node(index).all()).all(is_free).then_some(block)
+    }
+
+    /// The first port of the block.
+    pub fn base(&self) -> u16 {
+        self.base
+    }
+
+    /// The ports of a node.
+    pub fn node(&self, index: usize) -> NodePorts {
+        let index = u16::try_from(index).unwrap_or(u16::MAX);
+        let first = self.base.saturating_add(NODE_PORTS.saturating_mul(index.saturating_add(1)));
+        let port = |offset: u16| first.saturating_add(offset);
+        NodePorts { rpc: port(0), grpc: port(1), rest: port(2), metrics: port(3), p2p: port(4) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PortBlock, VALIDATORS_MAX};
+
+    #[tokio::test]
+    async fn two_nets_never_share_a_port() {
+        let first = PortBlock::take(VALIDATORS_MAX, None).unwrap();
+        assert!(PortBlock::retake(first.base(), 4).await.is_err());
+        let second = PortBlock::take(VALIDATORS_MAX, Some(first.base())).unwrap();
+        let ports = |block: &PortBlock| -> Vec<u16> {
+            (0..VALIDATORS_MAX).flat_map(|index| block.node(index).all()).collect()
+        };
+        let mut all = [ports(&first), ports(&second)].concat();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 2 * 5 * VALIDATORS_MAX);
+
+        let base = first.base();
+        drop(first);
+        assert_eq!(PortBlock::retake(base, 4).await.unwrap().base(), base);
+    }
+}
