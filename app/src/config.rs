@@ -12,7 +12,7 @@ use std::{
 
 use figment::{
     Error as FigmentError, Figment, Metadata, Profile, Provider,
-    error::Kind,
+    error::{Actual, Kind},
     value::{Dict, Map, Value},
 };
 use serde::Deserialize;
@@ -44,20 +44,40 @@ const fn number(name: &'static str, default: &'static str, about: &'static str) 
 
 /// Every setting, in the order in which they are written and shown.
 const KEYS: [Key; 12] = [
-    text("chain_id", "", "The chain's id. Empty: the one in config/genesis.json, or for a client the node's."),
+    text(
+        "chain_id",
+        "",
+        "The chain's id. Empty: the one in config/genesis.json, or for a client the node's.",
+    ),
     text("prefix", kernel::address::DEFAULT_PREFIX, "The prefix of the chain's addresses."),
     text(
         "abci",
         "unix://<home>/abci.sock",
         "Where CometBFT reaches the application: unix://PATH or tcp://HOST:PORT, the proxy_app of config.toml.",
     ),
-    text("grpc", "127.0.0.1:9090", "Where gRPC is served, as HOST:PORT with a numeric host. Empty: not served."),
-    text("metrics", "", "Where Prometheus reads metrics, as HOST:PORT with a numeric host. Empty: not served."),
-    text("log_level", "info", "What is logged: error, warn, info, debug or trace, also by part, as info,store=debug."),
+    text(
+        "grpc",
+        "127.0.0.1:9090",
+        "Where gRPC is served, as HOST:PORT with a numeric host. Empty: not served.",
+    ),
+    text(
+        "metrics",
+        "",
+        "Where Prometheus reads metrics, as HOST:PORT with a numeric host. Empty: not served.",
+    ),
+    text(
+        "log_level",
+        "info",
+        "What is logged: error, warn, info, debug or trace, also by part, as info,store=debug.",
+    ),
     text("log_format", "text", "How a log line is written: text or json."),
     text("node", "http://127.0.0.1:26657", "The CometBFT RPC that clients ask."),
     text("keyring", "encrypted", "Where clients keep keys: encrypted, or test, which does not protect them."),
-    number("history_heights", "256", "For how many past heights queries and proofs are served, 1 to 1000000."),
+    number(
+        "history_heights",
+        "256",
+        "For how many past heights queries and proofs are served, 1 to 1000000.",
+    ),
     number("history_memory_mib", "512", "The most memory for proofs at past heights, in MiB, 1 to 1048576."),
     number("cache_memory_mib", "256", "The most memory for the database's cache, in MiB, 1 to 1048576."),
 ];
@@ -224,14 +244,16 @@ impl Config {
     }
 
     fn check(home: PathBuf, raw: Raw, figment: &Figment) -> Result<Self, Error> {
-        let wrong = |key: &str, why: String| Error::Value { key: key.into(), origin: origin(figment, key), why };
+        let wrong =
+            |key: &str, why: String| Error::Value { key: key.into(), origin: origin(figment, key), why };
         let address = |key: &str, text: &str| match text {
             "" => Ok(None),
             text => text.parse::<SocketAddr>().map(Some).map_err(|_| {
                 wrong(key, format!("found {text:?}, expected HOST:PORT with a numeric host, or nothing"))
             }),
         };
-        let abci: server::Address = raw.abci.parse().map_err(|e: server::Error| wrong("abci", e.to_string()))?;
+        let abci: server::Address =
+            raw.abci.parse().map_err(|e: server::Error| wrong("abci", e.to_string()))?;
         // A client with a deep home needs no socket: the default path is checked when a node starts.
         if let server::Address::Unix(path) = &abci
             && path.as_os_str().len() > server::UNIX_PATH_BYTES_MAX
@@ -239,7 +261,10 @@ impl Config {
         {
             let bytes = path.as_os_str().len();
             let max = server::UNIX_PATH_BYTES_MAX;
-            return Err(wrong("abci", format!("the socket's path has {bytes} bytes, expected at most {max}")));
+            return Err(wrong(
+                "abci",
+                format!("the socket's path has {bytes} bytes, expected at most {max}"),
+            ));
         }
         tracing_subscriber::EnvFilter::from_str(&raw.log_level)
             .map_err(|e| wrong("log_level", format!("found {:?}, expected a level: {e}", raw.log_level)))?;
@@ -414,12 +439,29 @@ fn value_error(error: &FigmentError) -> Error {
     };
     let why = match &error.kind {
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
-            format!("found {found}, expected {expected}")
+            let expected =
+                if matches!(expected.as_str(), "u32" | "u64") { "a whole number from 0" } else { expected };
+            format!("found {}, expected {expected}", words_of(found))
         }
-        Kind::UnknownVariant(found, expected) => format!("found {found:?}, expected {}", expected.join(" or ")),
+        Kind::UnknownVariant(found, expected) => {
+            format!("found {found:?}, expected {}", expected.join(" or "))
+        }
         other => other.to_string(),
     };
     Error::Value { key, origin, why }
+}
+
+/// A value that has the wrong type, as its writer sees it.
+fn words_of(found: &Actual) -> String {
+    match found {
+        Actual::Signed(number) => format!("the number {number}"),
+        Actual::Unsigned(number) => format!("the number {number}"),
+        Actual::Str(text) => format!("the text {text:?}"),
+        Actual::Bool(yes) => yes.to_string(),
+        Actual::Seq => "a list".into(),
+        Actual::Map => "a table".into(),
+        other => other.to_string(),
+    }
 }
 
 fn setting(figment: &Figment, key: &Key) -> Setting {
@@ -439,3 +481,6 @@ impl fmt::Display for LogFormat {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,12 +7,16 @@
 pub mod abci;
 pub mod ante;
 pub mod app;
+pub mod cli;
+pub mod client;
+pub mod config;
 pub mod execute;
 pub mod genesis;
 pub mod grpc;
 pub mod mempool;
 pub mod metrics;
 pub mod modules;
+pub mod node;
 pub mod proposal;
 mod queries;
 pub mod query;

@@ -162,7 +162,11 @@ async fn run(command: Command) -> Outcome {
         Command::Restart(NodeArgs { node, dir }) => {
             print_answer(&control::send(&dir.dir, &Request::Restart { node }).await?)
         }
-        Command::Down(DirArgs { dir }) => print_answer(&control::send(&dir, &Request::Down).await?),
+        Command::Down(DirArgs { dir }) => {
+            let answer = control::send(&dir, &Request::Down).await?;
+            control::wait_until_down(&dir).await?;
+            print_answer(&answer)
+        }
         Command::Bench(command) => run_bench(command).await,
     }
 }
@@ -203,7 +207,7 @@ async fn run_bench(command: BenchCommand) -> Outcome {
     let work = async {
         match command {
             BenchCommand::Interval { net, seconds, json } => {
-                let (net, _dir) = net.temporary().await?;
+                let (_dir, net) = net.temporary().await?;
                 let report = bench::measure_interval(&net, Duration::from_secs(seconds)).await?;
                 print_report(&report, json)?;
                 net.stop().await;
@@ -212,7 +216,7 @@ async fn run_bench(command: BenchCommand) -> Outcome {
                 if matches!(net.app, AppName::Underbid) {
                     return Err("this load is for --app kvstore".into());
                 }
-                let (net, _dir) = net.temporary().await?;
+                let (_dir, net) = net.temporary().await?;
                 let sources = (0..senders).map(|sender| KvSource::new(sender, tx_bytes)).collect();
                 let duration = Duration::from_secs(seconds);
                 let options = LoadOptions { duration, pending_max, ..LoadOptions::default() };
@@ -255,10 +259,11 @@ impl NetArgs {
         })
     }
 
-    async fn temporary(&self) -> Result<(Net, TemporaryDir), Error> {
+    /// A net in a directory of its own. The net comes second, so that it is dropped before its files are.
+    async fn temporary(&self) -> Result<(TemporaryDir, Net), Error> {
         let dir = TemporaryDir(std::env::temp_dir().join(format!("localnet-{}", std::process::id())));
         let net = Net::up(self.spec(&dir.0)?).await?;
-        Ok((net, dir))
+        Ok((dir, net))
     }
 }
 

@@ -238,7 +238,8 @@ impl Client {
         height: Option<u64>,
     ) -> Result<R, Error> {
         let answer = self.query_bytes(path, &request.encode_to_vec(), height).await?;
-        R::decode(answer.value.as_slice()).map_err(|e| Error::Answer { path: path.into(), why: e.to_string() })
+        R::decode(answer.value.as_slice())
+            .map_err(|e| Error::Answer { path: path.into(), why: e.to_string() })
     }
 
     /// The same with an encoded request; the answer's value is the encoded response.
@@ -303,7 +304,12 @@ impl Client {
     }
 
     /// Fills in the gas limit and the fee that the options leave open. The accounts are those of the signers, in order.
-    pub async fn price(&self, draft: &mut Draft, accounts: &[Account], options: &SendOptions) -> Result<(), Error> {
+    pub async fn price(
+        &self,
+        draft: &mut Draft,
+        accounts: &[Account],
+        options: &SendOptions,
+    ) -> Result<(), Error> {
         draft.gas_limit = match options.gas {
             Gas::Limit(limit) => limit,
             Gas::Auto { percent } => {
@@ -352,7 +358,12 @@ impl Client {
     /// Prices, signs and submits messages, and waits for their block. The keys are those of the messages' signers, in the
     /// order of first appearance. Where another transaction of a signer, or a rise of the base fee, came first, it is
     /// priced and signed anew.
-    pub async fn send(&self, keys: &[&Key], messages: Vec<Any>, options: &SendOptions) -> Result<Outcome, Error> {
+    pub async fn send(
+        &self,
+        keys: &[&Key],
+        messages: Vec<Any>,
+        options: &SendOptions,
+    ) -> Result<Outcome, Error> {
         let mut attempt = 1;
         loop {
             let tx = self.prepare(keys, messages.clone(), options).await?;
@@ -371,14 +382,20 @@ impl Client {
     }
 
     /// Prices and signs messages, as [`Client::send`] does, without submitting them.
-    pub async fn prepare(&self, keys: &[&Key], messages: Vec<Any>, options: &SendOptions) -> Result<SignedTx, Error> {
+    pub async fn prepare(
+        &self,
+        keys: &[&Key],
+        messages: Vec<Any>,
+        options: &SendOptions,
+    ) -> Result<SignedTx, Error> {
         let mut accounts = Vec::with_capacity(keys.len());
         for key in keys {
             accounts.push(self.account(key.address()).await?);
         }
         let mut draft = self.draft(messages, options);
         self.price(&mut draft, &accounts, options).await?;
-        let signers: Vec<Signer<'_>> = keys.iter().zip(&accounts).map(|(key, account)| account.signer(key)).collect();
+        let signers: Vec<Signer<'_>> =
+            keys.iter().zip(&accounts).map(|(key, account)| account.signer(key)).collect();
         Ok(draft.sign(&self.chain_id, &signers))
     }
 
@@ -451,4 +468,42 @@ fn event(event: proto::tendermint::abci::Event) -> Event {
 fn plain(log: &str) -> &str {
     let inner = log.split_once(" desc = ").map_or(log, |(_, reason)| reason);
     inner.strip_suffix(": key not found").unwrap_or(inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fee_has_room_for_two_rises_of_the_base_fee() {
+        let base = |atto_per_gas| BaseFee { atto_per_gas, denom: "uflop".into() };
+        // 0.01 uflop a unit: 100_000 gas cost 1_000 now, and 1_266 after two rises by an eighth.
+        let fee = base(10_000_000_000_000_000).fee(100_000).unwrap();
+        assert_eq!(fee, [Coin { denom: "uflop".into(), amount: "1270".into() }]);
+        assert_eq!(base(1).fee(1).unwrap()[0].amount, "2");
+        assert_eq!(base(0).fee(u64::MAX).unwrap(), []);
+        assert!(matches!(base(u128::MAX).fee(u64::MAX), Err(Error::FeeOverflow { .. })));
+    }
+
+    #[test]
+    fn the_gas_limit_is_rounded_up_and_never_below_what_was_used() {
+        assert_eq!(with_percent(100_001, 130), 130_002);
+        assert_eq!(with_percent(100, 0), 100);
+        assert_eq!(with_percent(u64::MAX, 130), u64::MAX);
+    }
+
+    #[test]
+    fn no_two_unordered_transactions_share_a_timeout() {
+        let ahead = Duration::from_secs(60);
+        let times: std::collections::BTreeSet<(i64, i32)> =
+            (0..1_000).map(|_| timeout_timestamp(ahead)).map(|time| (time.seconds, time.nanos)).collect();
+        assert_eq!(times.len(), 1_000);
+    }
+
+    #[test]
+    fn a_query_error_is_shown_without_the_words_around_it() {
+        let log = "rpc error: code = NotFound desc = order 5 not found: key not found";
+        assert_eq!(plain(log), "order 5 not found");
+        assert_eq!(plain("something else"), "something else");
+    }
 }

@@ -41,7 +41,9 @@ pub enum Storage {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The name can't be a file's.
-    #[error("key name {0:?}: expected 1 to {NAME_CHARS_MAX} letters, digits, `_`, `-` and `.`, not beginning with `.`")]
+    #[error(
+        "key name {0:?}: expected 1 to {NAME_CHARS_MAX} letters, digits, `_`, `-` and `.`, not beginning with `.`"
+    )]
     Name(String),
     /// The name is taken.
     #[error("the key {name} exists already in {}; delete it first or choose another name", keyring.display())]
@@ -222,7 +224,12 @@ impl Keyring {
     }
 
     /// Stores an exported key under a new name. The passphrase opens it, and seals it here where this storage encrypts.
-    pub fn import(&self, name: &str, exported: &str, passphrase: Option<&SecretString>) -> Result<KeyInfo, Error> {
+    pub fn import(
+        &self,
+        name: &str,
+        exported: &str,
+        passphrase: Option<&SecretString>,
+    ) -> Result<KeyInfo, Error> {
         let path = self.free_path(name)?;
         let key = unseal(&path, &parse(&path, exported)?, passphrase)?;
         self.add(name, &key, passphrase)
@@ -230,7 +237,9 @@ impl Keyring {
 
     fn path(&self, name: &str) -> Result<PathBuf, Error> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-        let is_name = (1..=NAME_CHARS_MAX).contains(&name.len()) && !name.starts_with('.') && name.chars().all(is_plain);
+        let is_name = (1..=NAME_CHARS_MAX).contains(&name.len())
+            && !name.starts_with('.')
+            && name.chars().all(is_plain);
         if !is_name {
             return Err(Error::Name(name.chars().take(100).collect()));
         }
@@ -309,7 +318,10 @@ fn read(path: &Path) -> Result<File, Error> {
     let failed = |source| Error::Io { path: path.into(), source };
     let size = fs::metadata(path).map_err(failed)?.len();
     if size > FILE_BYTES_MAX {
-        return Err(Error::Corrupt { path: path.into(), why: format!("expected a few hundred bytes, it has {size}") });
+        return Err(Error::Corrupt {
+            path: path.into(),
+            why: format!("expected a few hundred bytes, it has {size}"),
+        });
     }
     parse(path, &fs::read_to_string(path).map_err(failed)?)
 }
@@ -327,8 +339,8 @@ fn parse(path: &Path, text: &str) -> Result<File, Error> {
 }
 
 fn public_part(path: &Path, file: &File) -> Result<KeyInfo, Error> {
-    let address =
-        Address::parse(&file.address).map_err(|e| Error::Corrupt { path: path.into(), why: e.to_string() })?;
+    let address = Address::parse(&file.address)
+        .map_err(|e| Error::Corrupt { path: path.into(), why: e.to_string() })?;
     // The file's own name counts: a key that was renamed by hand is found by its new name.
     let name = path.file_stem().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     Ok(KeyInfo { name, address, public_key: file.public_key.clone() })
@@ -339,7 +351,8 @@ fn unseal(path: &Path, file: &File, passphrase: Option<&SecretString>) -> Result
     let key = match (&file.encrypted_secret, &file.secret) {
         (Some(sealed), _) => {
             let passphrase = passphrase.ok_or_else(|| Error::NoPassphrase(file.name.clone()))?;
-            let sealed = BASE64_STANDARD.decode(sealed).map_err(|e| corrupt(format!("encrypted_secret: {e}")))?;
+            let sealed =
+                BASE64_STANDARD.decode(sealed).map_err(|e| corrupt(format!("encrypted_secret: {e}")))?;
             let mut identity = scrypt::Identity::new(passphrase.clone());
             identity.set_max_work_factor(WORK_FACTOR_MAX);
             let secret = age::decrypt(&identity, &sealed).map_err(|error| match error {
@@ -365,5 +378,101 @@ impl fmt::Display for Storage {
             Self::Encrypted => "encrypted",
             Self::Test => "test",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn key(byte: u8) -> Key {
+        Key::from_secret([byte; 32]).unwrap()
+    }
+
+    fn keyring(home: &Path, storage: Storage) -> Keyring {
+        Keyring::new(home, storage).with_work_factor(4)
+    }
+
+    #[test]
+    fn an_encrypted_key_opens_with_its_passphrase_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let keyring = keyring(home.path(), Storage::Encrypted);
+        let (right, wrong) = (SecretString::from("right"), SecretString::from("wrong"));
+        assert!(matches!(keyring.add("a", &key(1), None), Err(Error::NoPassphrase(_))));
+        assert!(matches!(keyring.add("a", &key(1), Some(&"".into())), Err(Error::NoPassphrase(_))));
+        keyring.add("a", &key(1), Some(&right)).unwrap();
+        assert_eq!(keyring.unlock("a", Some(&right)).unwrap().secret(), key(1).secret());
+        assert!(
+            matches!(keyring.unlock("a", Some(&wrong)), Err(Error::WrongPassphrase(name)) if name == "a")
+        );
+        assert!(matches!(keyring.unlock("a", None), Err(Error::NoPassphrase(_))));
+        let path = home.path().join("keyring/a.json");
+        let file = fs::read_to_string(&path).unwrap();
+        assert!(!file.contains(&hex::encode(key(1).secret())));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(home.path().join("keyring")).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn names_are_unique_listed_and_deleted() {
+        let home = tempfile::tempdir().unwrap();
+        let keyring = keyring(home.path(), Storage::Test);
+        assert_eq!(keyring.list().unwrap(), []);
+        keyring.add("b", &key(2), None).unwrap();
+        keyring.add("a", &key(1), None).unwrap();
+        assert!(matches!(keyring.add("a", &key(3), None), Err(Error::Exists { .. })));
+        let names: Vec<String> = keyring.list().unwrap().into_iter().map(|key| key.name).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(keyring.info("a").unwrap().address, key(1).address());
+        keyring.delete("a").unwrap();
+        assert!(matches!(keyring.delete("a"), Err(Error::Unknown { .. })));
+        assert!(matches!(keyring.unlock("a", None), Err(Error::Unknown { .. })));
+        assert_eq!(fs::read_dir(keyring.folder()).unwrap().count(), 1, "nothing is left beside the key");
+        for name in ["", ".", "..", "../a", "a/b", ".hidden", "a b", "ä", &"x".repeat(65)] {
+            assert!(matches!(keyring.add(name, &key(1), None), Err(Error::Name(_))), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn an_exported_key_is_encrypted_and_moves_between_storages() {
+        let home = tempfile::tempdir().unwrap();
+        let (test, encrypted) =
+            (keyring(home.path(), Storage::Test), keyring(home.path(), Storage::Encrypted));
+        let passphrase = SecretString::from("moving");
+        test.add("a", &key(1), None).unwrap();
+        let exported = test.export("a", Some(&passphrase)).unwrap();
+        assert!(!exported.contains(&hex::encode(key(1).secret())));
+        encrypted.import("moved", &exported, Some(&passphrase)).unwrap();
+        assert_eq!(encrypted.unlock("moved", Some(&passphrase)).unwrap().secret(), key(1).secret());
+        assert!(encrypted.export("moved", None).unwrap().contains("encrypted_secret"));
+        let wrong = SecretString::from("wrong");
+        assert!(matches!(test.import("b", &exported, Some(&wrong)), Err(Error::WrongPassphrase(_))));
+        assert!(matches!(test.info("b"), Err(Error::Unknown { .. })));
+    }
+
+    #[test]
+    fn a_file_that_was_changed_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let keyring = keyring(home.path(), Storage::Test);
+        keyring.add("a", &key(1), None).unwrap();
+        let path = home.path().join("keyring-test/a.json");
+        let good = fs::read_to_string(&path).unwrap();
+        let (one, two) = (key(1).address().to_string(), key(2).address().to_string());
+        for bad in [
+            String::new(),
+            "{}".into(),
+            good.replace(&one, &two),
+            good.replace(&one, "nobody"),
+            good.replace("\"version\": 1", "\"version\": 2"),
+            good.replace("\"version\"", "\"more\": 1, \"version\""),
+            good.replace("\"secret\"", "\"encrypted_secret\""),
+            " ".repeat(100_000),
+        ] {
+            fs::write(&path, &bad).unwrap();
+            let opened = keyring.unlock("a", Some(&"p".into()));
+            assert!(matches!(opened, Err(Error::Corrupt { .. })), "{bad} -> {opened:?}");
+        }
     }
 }

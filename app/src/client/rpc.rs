@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use wire::raw;
 pub use wire::{
-    AbciQuery, Attribute, Block, BlockResults, Broadcast, Event, Header, Inclusion, Status, TxResult, Unconfirmed,
+    AbciQuery, Attribute, Block, BlockResults, Broadcast, Event, Header, Inclusion, Status, TxResult,
+    Unconfirmed,
 };
 
 mod wire;
@@ -50,7 +51,9 @@ pub enum Error {
         data: String,
     },
     /// The node's answer has another shape than CometBFT v0.38's.
-    #[error("unexpected answer of the node at {url} to {method}: {source}; expected CometBFT v0.38's JSON-RPC")]
+    #[error(
+        "unexpected answer of the node at {url} to {method}: {source}; expected CometBFT v0.38's JSON-RPC"
+    )]
     Answer {
         /// The method that was called.
         method: &'static str,
@@ -180,7 +183,8 @@ impl Rpc {
     pub async fn broadcast_txs_async(&self, txs: &[Vec<u8>]) -> Result<usize, Error> {
         let method = "broadcast_tx_async";
         let params = |tx: &Vec<u8>| json!({ "tx": BASE64_STANDARD.encode(tx) });
-        let calls: Vec<Call> = txs.iter().zip(0..).map(|(tx, id)| Call::new(id, method, params(tx))).collect();
+        let calls: Vec<Call> =
+            txs.iter().zip(0..).map(|(tx, id)| Call::new(id, method, params(tx))).collect();
         let answer = self.post(method, &calls).await?;
         // CometBFT answers a batch of one without the brackets.
         let answers: Vec<raw::Answer> = match answer {
@@ -263,11 +267,19 @@ impl Rpc {
                 return Err(Error::TooLong { method, url: self.url.clone() });
             }
         }
-        serde_json::from_slice(&answer).map_err(|source| Error::Answer { method, url: self.url.clone(), source })
+        serde_json::from_slice(&answer).map_err(|source| Error::Answer {
+            method,
+            url: self.url.clone(),
+            source,
+        })
     }
 
     fn decode<T: DeserializeOwned>(&self, method: &'static str, answer: Value) -> Result<T, Error> {
-        serde_json::from_value(answer).map_err(|source| Error::Answer { method, url: self.url.clone(), source })
+        serde_json::from_value(answer).map_err(|source| Error::Answer {
+            method,
+            url: self.url.clone(),
+            source,
+        })
     }
 
     fn result<T: DeserializeOwned>(&self, method: &'static str, answer: raw::Answer) -> Result<T, Error> {

@@ -182,11 +182,16 @@ impl Outcome {
     /// The response of the message at `index`, if it is an `M`.
     pub fn response<M: Message + Name + Default>(&self, index: usize) -> Result<M, ResponseError> {
         let name = M::full_name();
-        let any = self.responses.get(index).ok_or(ResponseError::Missing { index, expected: name.clone() })?;
+        let any =
+            self.responses.get(index).ok_or(ResponseError::Missing { index, expected: name.clone() })?;
         if any.type_url.trim_start_matches('/') != name {
             return Err(ResponseError::Other { index, expected: name, found: any.type_url.clone() });
         }
-        M::decode(any.value.as_slice()).map_err(|source| ResponseError::Undecodable { index, expected: name, source })
+        M::decode(any.value.as_slice()).map_err(|source| ResponseError::Undecodable {
+            index,
+            expected: name,
+            source,
+        })
     }
 
     /// The events of one type, such as `underbid.market.v1.EventBidCreated`.
@@ -245,4 +250,98 @@ pub enum ResponseError {
         /// The reason.
         source: prost::DecodeError,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::underbid::market::v1::{MsgSettle, MsgSettleResponse, MsgTopUpResponse};
+
+    use super::*;
+
+    fn key(byte: u8) -> Key {
+        Key::from_secret([byte; 32]).unwrap()
+    }
+
+    fn settle() -> MsgSettle {
+        MsgSettle { signer: key(1).address().to_string(), order_id: 5 }
+    }
+
+    #[test]
+    fn a_signed_transaction_has_the_bytes_that_other_clients_make() {
+        use cosmrs::{crypto::secp256k1::SigningKey, tx as theirs};
+
+        let signer = key(1);
+        let mut draft = Draft::new(vec![any(&settle())]);
+        draft.memo = "for the record".into();
+        draft.timeout_height = 99;
+        draft.gas_limit = 100_000;
+        draft.fee = vec![Coin { denom: "uflop".into(), amount: "2500".into() }];
+        let signed = draft.sign("chain-1", &[Signer { key: &signer, account_number: 7, sequence: 3 }]);
+
+        let their_key = SigningKey::from_slice(&signer.secret()).unwrap();
+        let message =
+            cosmrs::Any { type_url: "/underbid.market.v1.MsgSettle".into(), value: settle().encode_to_vec() };
+        let body = theirs::Body::new([message], "for the record", 99_u32);
+        let coin = cosmrs::Coin { denom: "uflop".parse().unwrap(), amount: 2_500 };
+        let fee = theirs::Fee::from_amount_and_gas(coin, 100_000_u64);
+        let auth_info = theirs::SignerInfo::single_direct(Some(their_key.public_key()), 3).auth_info(fee);
+        let document = theirs::SignDoc::new(&body, &auth_info, &"chain-1".parse().unwrap(), 7).unwrap();
+        assert_eq!(signed.bytes, document.sign(&their_key).unwrap().to_bytes().unwrap());
+        assert_eq!(signed.id().len(), 64);
+    }
+
+    #[test]
+    fn every_signer_signs_the_same_body_with_its_own_account() {
+        let (a, b) = (key(1), key(2));
+        let signers = [
+            Signer { key: &a, account_number: 1, sequence: 5 },
+            Signer { key: &b, account_number: 2, sequence: 6 },
+        ];
+        let tx =
+            TxRaw::decode(Draft::new(vec![any(&settle())]).sign("c", &signers).bytes.as_slice()).unwrap();
+        let infos = AuthInfo::decode(tx.auth_info_bytes.as_slice()).unwrap().signer_infos;
+        assert_eq!(infos.iter().map(|info| info.sequence).collect::<Vec<_>>(), [5, 6]);
+        for (signer, signature) in signers.iter().zip(&tx.signatures) {
+            let document = SignDoc {
+                body_bytes: tx.body_bytes.clone(),
+                auth_info_bytes: tx.auth_info_bytes.clone(),
+                chain_id: "c".into(),
+                account_number: signer.account_number,
+            };
+            assert_eq!(signer.key.sign(&document.encode_to_vec()).to_vec(), *signature);
+        }
+    }
+
+    #[test]
+    fn an_unordered_transaction_has_a_timeout_and_no_sequence() {
+        let mut draft = Draft::new(vec![any(&settle())]);
+        draft.unordered_until = Some(Timestamp { seconds: 1_000, nanos: 5 });
+        let signed = draft.sign("c", &[Signer { key: &key(1), account_number: 1, sequence: 5 }]);
+        let tx = TxRaw::decode(signed.bytes.as_slice()).unwrap();
+        let body = TxBody::decode(tx.body_bytes.as_slice()).unwrap();
+        assert!(body.unordered);
+        assert_eq!(body.timeout_timestamp, draft.unordered_until);
+        assert_eq!(AuthInfo::decode(tx.auth_info_bytes.as_slice()).unwrap().signer_infos[0].sequence, 0);
+    }
+
+    #[test]
+    fn simulation_gets_one_empty_signature_a_signer() {
+        let bytes = Draft::new(vec![any(&settle())]).unsigned(&[4]);
+        let tx = TxRaw::decode(bytes.as_slice()).unwrap();
+        assert_eq!(tx.signatures, [Vec::<u8>::new()]);
+        let info = AuthInfo::decode(tx.auth_info_bytes.as_slice()).unwrap();
+        assert_eq!((info.signer_infos[0].sequence, info.signer_infos[0].public_key.clone()), (4, None));
+    }
+
+    #[test]
+    fn a_response_is_read_by_its_type() {
+        let response = MsgSettleResponse { paid: "12".into() };
+        let data = TxMsgData { data: vec![], msg_responses: vec![any(&response)] }.encode_to_vec();
+        let tx_result = rpc::TxResult { data, ..rpc::TxResult::default() };
+        let outcome = Outcome::from(rpc::Inclusion { hash: vec![0xab], height: 3, index: 0, tx_result });
+        assert_eq!((outcome.hash.as_str(), outcome.height), ("AB", 3));
+        assert_eq!(outcome.response::<MsgSettleResponse>(0).unwrap(), response);
+        assert!(matches!(outcome.response::<MsgTopUpResponse>(0), Err(ResponseError::Other { .. })));
+        assert!(matches!(outcome.response::<MsgSettleResponse>(1), Err(ResponseError::Missing { .. })));
+    }
 }

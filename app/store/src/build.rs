@@ -3,12 +3,7 @@
 use bytes::Bytes;
 use kernel::StoreId;
 
-use crate::{
-    Broken,
-    forest::Forest,
-    hash,
-    stage::Update,
-};
+use crate::{Broken, forest::Forest, hash, stage::Update};
 
 /// Tries that are being built, one store after another.
 pub(crate) struct Build<'a> {
@@ -38,9 +33,10 @@ impl Build<'_> {
             self.finish_store()?;
             self.store = index;
         }
+        let Some(store) = index else { return Ok(()) };
         self.leaves.extend(hash::parallel(records, |(key, value)| {
             let hash = hash::sha256(key);
-            Update { hash, key: key.clone(), leaf: Some(hash::leaf(&hash, value)) }
+            Update { store, hash, key: key.clone(), leaf: Some(hash::leaf(&hash, value)) }
         }));
         Ok(())
     }

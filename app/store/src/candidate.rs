@@ -45,10 +45,15 @@ pub(crate) fn in_window(asked: Option<u64>, oldest: u64, latest: u64) -> Result<
 }
 
 /// The last height and the one to go back to.
-pub(crate) fn rollback_target(last: Option<(u64, AppHash)>, oldest: Option<u64>) -> Result<(u64, u64), Fatal> {
+pub(crate) fn rollback_target(
+    last: Option<(u64, AppHash)>,
+    oldest: Option<u64>,
+) -> Result<(u64, u64), Fatal> {
     let (last, oldest) = last.zip(oldest).map_or((0, 0), |((last, _), oldest)| (last, oldest));
     if last <= oldest {
-        return Err(Fatal::Storage(format!("nothing to go back to: the oldest height is {oldest}, the last {last}")));
+        return Err(Fatal::Storage(format!(
+            "nothing to go back to: the oldest height is {oldest}, the last {last}"
+        )));
     }
     Ok((last, last.saturating_sub(1)))
 }
@@ -59,11 +64,19 @@ pub(crate) fn same_hash(height: u64, expected: Option<AppHash>, found: AppHash) 
         return Ok(());
     }
     let hex = |hash: AppHash| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let detail = format!("height {height}: stored {}, recomputed {}", expected.map(hex).unwrap_or_default(), hex(found));
+    let detail = format!(
+        "height {height}: stored {}, recomputed {}",
+        expected.map(hex).unwrap_or_default(),
+        hex(found)
+    );
     Err(Fatal::Invariant { name: "store/app_hash", detail })
 }
 
 /// A view ends when its height leaves the history, or when history is taken back.
 pub(crate) fn still_valid(valid: bool, height: u64) -> Result<(), Fatal> {
-    if valid { Ok(()) } else { Err(Fatal::Storage(format!("the view of height {height} has left the history"))) }
+    if valid {
+        Ok(())
+    } else {
+        Err(Fatal::Storage(format!("the view of height {height} has left the history")))
+    }
 }

@@ -9,7 +9,7 @@ use crate::{
     Broken,
     hash::{self, Hash},
     proof, roots,
-    stage::{Replaced, StagedTrie, Update},
+    stage::{INNER_BYTES, LEAF_BYTES, Replaced, StagedTrie, Update},
     trie::{Finding, Path, Root, Trie},
 };
 
@@ -89,23 +89,25 @@ impl Forest {
     /// Works out the state after `changes` on the one of height `base`.
     pub(crate) fn stage(&self, base: u64, changes: &Changes) -> Result<StagedForest, Fatal> {
         let state = self.state(base).ok_or_else(|| {
-            Fatal::Storage(format!("nothing can be staged on height {base}: its tries are no longer in memory"))
+            Fatal::Storage(format!(
+                "nothing can be staged on height {base}: its tries are no longer in memory"
+            ))
         })?;
         let mut updates = hash::parallel(&self.entries(changes)?, update);
-        updates.sort_unstable_by(|(a, left), (b, right)| a.cmp(b).then_with(|| left.hash.cmp(&right.hash)));
+        updates.sort_unstable_by(|a, b| a.store.cmp(&b.store).then_with(|| a.hash.cmp(&b.hash)));
         let mut roots: Vec<(&str, Hash)> =
             self.stores.iter().zip(&state.roots).map(|(store, root)| (store.name, root.hash())).collect();
-        let mut nodes_hashed = u64::try_from(updates.iter().filter(|(_, one)| one.leaf.is_some()).count()).unwrap_or(0);
+        let mut nodes_hashed =
+            u64::try_from(updates.iter().filter(|update| update.leaf.is_some()).count()).unwrap_or(0);
         let mut tries = Vec::new();
-        for group in updates.chunk_by(|(a, _), (b, _)| a == b) {
-            let Some((index, _)) = group.first() else { continue };
-            let store = self.stores.get(*index).ok_or(Broken)?;
-            let root = state.roots.get(*index).ok_or(Broken)?;
-            let group: Vec<Update> = group.iter().map(|(_, update)| update.clone()).collect();
-            let staged = store.trie.stage(root, &group)?;
+        for group in updates.chunk_by(|a, b| a.store == b.store) {
+            let index = group.first().ok_or(Broken)?.store;
+            let store = self.stores.get(index).ok_or(Broken)?;
+            let root = state.roots.get(index).ok_or(Broken)?;
+            let staged = store.trie.stage(root, group)?;
             nodes_hashed = nodes_hashed.saturating_add(staged.inners_hashed());
-            roots.get_mut(*index).ok_or(Broken)?.1 = staged.root.hash();
-            tries.push((*index, staged));
+            roots.get_mut(index).ok_or(Broken)?.1 = staged.root.hash();
+            tries.push((index, staged));
         }
         let app_hash = roots::app_hash(&roots);
         Ok(StagedForest { base, rollbacks: self.rollbacks, tries, app_hash, nodes_hashed })
@@ -182,9 +184,9 @@ impl Forest {
         for store in &self.stores {
             let (inners, leaves) = (&store.trie.inners, &store.trie.leaves);
             nodes = nodes.saturating_add(inners.used()).saturating_add(leaves.used());
-            let of = |places: u32, size: usize| u64::from(places).saturating_mul(u64::try_from(size).unwrap_or(0));
-            bytes = bytes.saturating_add(of(inners.places(), size_of::<crate::trie::Inner>()));
-            bytes = bytes.saturating_add(of(leaves.places(), size_of::<crate::trie::Leaf>()));
+            let of = |places: u32, bytes: u64| u64::from(places).saturating_mul(bytes);
+            bytes = bytes.saturating_add(of(inners.places(), INNER_BYTES));
+            bytes = bytes.saturating_add(of(leaves.places(), LEAF_BYTES));
         }
         (keys, nodes, bytes)
     }
@@ -252,10 +254,10 @@ fn invariant(detail: String) -> Fatal {
     Fatal::Invariant { name: "store/changes", detail }
 }
 
-fn update(entry: &Entry<'_>) -> (usize, Update) {
+fn update(entry: &Entry<'_>) -> Update {
     let hash = hash::sha256(entry.key);
     let leaf = entry.value.map(|value| hash::leaf(&hash, value));
-    (entry.store, Update { hash, key: entry.key.clone(), leaf })
+    Update { store: entry.store, hash, key: entry.key.clone(), leaf }
 }
 
 impl Evidence {

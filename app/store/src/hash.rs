@@ -75,6 +75,18 @@ pub(crate) fn parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + S
     })
 }
 
+/// Two pieces of work, at the same time if there are enough items to make a thread worth it.
+pub(crate) fn both<L, R: Send>(items: usize, left: impl FnOnce() -> L, right: impl Fn() -> R + Sync) -> (L, R) {
+    if items < PARALLEL_MIN {
+        return (left(), right());
+    }
+    thread::scope(|scope| {
+        let handle = thread::Builder::new().name("store-second".into()).spawn_scoped(scope, &right).ok();
+        let left = left();
+        (left, handle.and_then(|handle| handle.join().ok()).unwrap_or_else(&right))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,6 +30,8 @@ mod rocks;
 mod roots;
 mod slab;
 mod stage;
+#[cfg(test)]
+mod tests;
 mod trie;
 
 pub use candidate::nodes_hashed;

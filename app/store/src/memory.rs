@@ -7,7 +7,9 @@ use std::{
 };
 
 use bytes::Bytes;
-use kernel::{AppHash, Backend, Change, Changes, Fatal, HeightError, KeyRange, Proof, Space, Staged, StoreId, View};
+use kernel::{
+    AppHash, Backend, Change, Changes, Fatal, HeightError, KeyRange, Proof, Space, Staged, StoreId, View,
+};
 
 use crate::{
     candidate,
@@ -153,7 +155,13 @@ impl Inner {
         }
     }
 
-    fn scan(&self, height: u64, space: Space, range: KeyRange<'_>, limit: u32) -> Result<Vec<history::Row>, Fatal> {
+    fn scan(
+        &self,
+        height: u64,
+        space: Space,
+        range: KeyRange<'_>,
+        limit: u32,
+    ) -> Result<Vec<history::Row>, Fatal> {
         let start = Bytes::copy_from_slice(range.start);
         let end = range.end.map(Bytes::copy_from_slice);
         if end.as_ref().is_some_and(|end| *end <= start) {

@@ -1,8 +1,8 @@
 //! Proofs as ICS-23 puts them, and the specification that verifies them.
 
 use ics23::{
-    CommitmentProof, ExistenceProof, HashOp, InnerOp, InnerSpec, LeafOp, LengthOp, NonExistenceProof, ProofSpec,
-    commitment_proof,
+    CommitmentProof, ExistenceProof, HashOp, InnerOp, InnerSpec, LeafOp, LengthOp, NonExistenceProof,
+    ProofSpec, commitment_proof,
 };
 use kernel::ProofOp;
 use prost::Message;

@@ -82,7 +82,8 @@ mod tests {
     fn equals_comet_and_every_path_leads_to_it() {
         let names: Vec<String> = (0..20).map(|i| format!("module{i:02}")).collect();
         for count in 0..=names.len() {
-            let roots: Vec<(&str, Hash)> = names[..count].iter().map(|n| (n.as_str(), sha256(n.as_bytes()))).collect();
+            let roots: Vec<(&str, Hash)> =
+                names[..count].iter().map(|n| (n.as_str(), sha256(n.as_bytes()))).collect();
             let entries: Vec<Vec<u8>> = roots.iter().map(|(name, root)| entry(name, root)).collect();
             let expected = tendermint::merkle::simple_hash_from_byte_vectors::<sha2::Sha256>(&entries);
             assert_eq!(app_hash(&roots), expected, "{count} modules");

@@ -12,6 +12,8 @@ use crate::{
 /// One key's new leaf.
 #[derive(Clone, Debug)]
 pub(crate) struct Update {
+    /// The index of its store.
+    pub(crate) store: usize,
     pub(crate) hash: Hash,
     pub(crate) key: Bytes,
     /// The hash of the leaf; `None`: the key is removed.
@@ -29,6 +31,13 @@ pub(crate) struct Replaced {
 #[derive(Debug)]
 pub(crate) struct StagedTrie {
     pub(crate) root: Root,
+    part: Part,
+}
+
+/// A staged subtree: its top, its new nodes, and those that they replace.
+#[derive(Debug)]
+struct Part {
+    child: Option<Child>,
     inners: Slab<Inner>,
     leaves: Slab<Leaf>,
     replaced: Replaced,
@@ -51,6 +60,11 @@ struct Placed {
 /// Inner nodes that are hashed in one call.
 const HASHED_AT_ONCE: usize = 1024;
 
+/// How often the work is halved: four parts. Most of it is waiting for memory, so parts gain even where cores are few.
+const SPLITS: u8 = 2;
+/// Fewer updates than this are staged faster than a thread starts.
+const SPLIT_MIN: usize = 1024;
+
 struct Stager<'a> {
     trie: &'a Trie,
     inners: Slab<Inner>,
@@ -63,30 +77,45 @@ struct Stager<'a> {
 impl Trie {
     /// The state after `updates`, which are in the order of their hashes and name each key once.
     pub(crate) fn stage(&self, root: &Root, updates: &[Update]) -> Result<StagedTrie, Broken> {
-        let mut stager = Stager {
-            trie: self,
-            inners: Slab::new(),
-            leaves: Slab::new(),
-            replaced: Replaced::default(),
-            levels: Vec::new(),
-        };
-        let node = match root.child {
-            Some(child) => stager.apply(child, updates)?,
+        let part = self.stage_halves(root.child, updates, SPLITS)?;
+        let removed = u64::try_from(part.replaced.leaves.len()).unwrap_or(u64::MAX);
+        let keys = root.keys.saturating_add(part.leaves.used()).saturating_sub(removed);
+        Ok(StagedTrie { root: Root { child: part.child, keys }, part })
+    }
+
+    /// Stages both sides of a node at once, while there are enough updates for it.
+    fn stage_halves(&self, child: Option<Child>, updates: &[Update], splits: u8) -> Result<Part, Broken> {
+        let whole = || Stager::new(self).run(child, updates);
+        if splits == 0 || updates.len() < SPLIT_MIN {
+            return whole();
+        }
+        let [first, .., last] = updates else { return whole() };
+        let (bit, below, sides) = match child {
             None => {
-                let placed = stager.put_all(updates)?;
-                stager.join(&placed)?
+                (bits::first_difference(&first.hash, &last.hash).ok_or(Broken)?, first.hash, (None, None))
+            }
+            Some(child) if child.link.is_leaf() => return whole(),
+            Some(child) => {
+                let inner = self.inner(child.link)?;
+                let below = self.representative(child.link)?;
+                let outside = |update: &Update| bits::compare_prefix(&update.hash, &below, inner.bit).is_ne();
+                if outside(first) || outside(last) {
+                    return whole();
+                }
+                (inner.bit, below, (Some(inner.left), Some(inner.right)))
             }
         };
-        let child = stager.hash_levels(node)?;
-        let Stager { inners, leaves, replaced, .. } = stager;
-        let removed = u64::try_from(replaced.leaves.len()).unwrap_or(u64::MAX);
-        let keys = root.keys.saturating_add(leaves.used()).saturating_sub(removed);
-        Ok(StagedTrie { root: Root { child, keys }, inners, leaves, replaced })
+        let middle = updates.partition_point(|update| !bits::is_set(&update.hash, bit));
+        let (to_left, to_right) = updates.split_at(middle);
+        let left = || self.stage_halves(sides.0, to_left, splits.saturating_sub(1));
+        let right = || self.stage_halves(sides.1, to_right, splits.saturating_sub(1));
+        let (left, right) = hash::both(updates.len(), left, right);
+        left?.join(right?, bit, &below, child, sides)
     }
 
     /// Takes a candidate's nodes in. Returns its root, and the places that only older states use.
     pub(crate) fn adopt(&mut self, staged: StagedTrie) -> Result<(Root, Replaced), Broken> {
-        let StagedTrie { mut root, mut inners, leaves, replaced } = staged;
+        let StagedTrie { mut root, part: Part { mut inners, leaves, replaced, .. } } = staged;
         if self.inners.places() == 0 && self.leaves.places() == 0 {
             for inner in inners.nodes_mut() {
                 inner.left.link = inner.left.link.settled();
@@ -128,7 +157,7 @@ impl Trie {
 impl StagedTrie {
     /// How many nodes were hashed: one a new inner node.
     pub(crate) fn inners_hashed(&self) -> u64 {
-        self.inners.used()
+        self.part.inners.used()
     }
 }
 
@@ -136,14 +165,16 @@ impl Replaced {
     /// The memory that the nodes hold, with a leaf's key at its usual size.
     pub(crate) fn bytes(&self) -> u64 {
         let count = |ids: &[u32]| u64::try_from(ids.len()).unwrap_or(u64::MAX);
-        count(&self.inners).saturating_mul(INNER_BYTES).saturating_add(count(&self.leaves).saturating_mul(LEAF_BYTES))
+        count(&self.inners)
+            .saturating_mul(INNER_BYTES)
+            .saturating_add(count(&self.leaves).saturating_mul(LEAF_BYTES))
     }
 }
 
-/// An inner node and its number in a list of replaced ones.
-const INNER_BYTES: u64 = 84;
-/// A leaf, its number and the allocation of its key.
-const LEAF_BYTES: u64 = 68;
+/// An inner node.
+pub(crate) const INNER_BYTES: u64 = 80;
+/// A leaf with the allocation of a key of up to 40 bytes.
+pub(crate) const LEAF_BYTES: u64 = 64;
 
 fn settle(link: Link, leaves: &[u32], inners: &[u32]) -> Result<Link, Broken> {
     if !link.is_fresh() {
@@ -154,7 +185,71 @@ fn settle(link: Link, leaves: &[u32], inners: &[u32]) -> Result<Link, Broken> {
     Ok(if link.is_leaf() { Link::leaf(id) } else { Link::inner(id) })
 }
 
-impl Stager<'_> {
+impl Part {
+    /// Puts another part beside this one, under the node of `bit` that held `sides`.
+    fn join(
+        mut self,
+        right: Self,
+        bit: u8,
+        below: &Hash,
+        replaces: Option<Child>,
+        sides: (Option<Child>, Option<Child>),
+    ) -> Result<Self, Broken> {
+        let right = self.absorb(right)?;
+        if replaces.is_some() && (self.child, right) == sides {
+            self.child = replaces;
+            return Ok(self);
+        }
+        self.replaced.inners.extend(replaces.map(|child| child.link.index()));
+        self.child = match (self.child, right) {
+            (Some(left), Some(right)) => {
+                let hash = hash::sha256([left.hash, right.hash].as_flattened());
+                let id = self.inners.insert(Inner::new(bit, below, left, right)).ok_or(Broken)?;
+                Some(Child { hash, link: Link::inner(id).fresh() })
+            }
+            (one, None) | (None, one) => one,
+        };
+        Ok(self)
+    }
+
+    /// Takes the nodes of another part, which get numbers behind its own; returns that part's top.
+    fn absorb(&mut self, other: Self) -> Result<Option<Child>, Broken> {
+        let (inners, leaves) = (self.inners.places(), self.leaves.places());
+        let moved = |child: Child| {
+            let by = if child.link.is_leaf() { leaves } else { inners };
+            Ok(Child { link: child.link.moved(by).ok_or(Broken)?, ..child })
+        };
+        for leaf in other.leaves.into_nodes() {
+            self.leaves.insert(leaf).ok_or(Broken)?;
+        }
+        for mut inner in other.inners.into_nodes() {
+            (inner.left, inner.right) = (moved(inner.left)?, moved(inner.right)?);
+            self.inners.insert(inner).ok_or(Broken)?;
+        }
+        self.replaced.inners.extend(other.replaced.inners);
+        self.replaced.leaves.extend(other.replaced.leaves);
+        other.child.map(moved).transpose()
+    }
+}
+
+impl<'a> Stager<'a> {
+    const fn new(trie: &'a Trie) -> Self {
+        let replaced = Replaced { inners: Vec::new(), leaves: Vec::new() };
+        Self { trie, inners: Slab::new(), leaves: Slab::new(), replaced, levels: Vec::new() }
+    }
+
+    fn run(mut self, child: Option<Child>, updates: &[Update]) -> Result<Part, Broken> {
+        let node = match child {
+            Some(child) => self.apply(child, updates)?,
+            None => {
+                let placed = self.put_all(updates)?;
+                self.join(&placed)?
+            }
+        };
+        let child = self.hash_levels(node)?;
+        Ok(Part { child, inners: self.inners, leaves: self.leaves, replaced: self.replaced })
+    }
+
     /// The subtree of `child` with `updates`, all of which belong below its parent on this side.
     fn apply(&mut self, child: Child, updates: &[Update]) -> Result<Option<Node>, Broken> {
         if updates.is_empty() {
@@ -245,7 +340,8 @@ impl Stager<'_> {
             [only] => Ok(Some(only.node)),
             [first, .., last] => {
                 let bit = bits::first_difference(&first.below, &last.below).ok_or(Broken)?;
-                let (left, right) = placed.split_at(placed.partition_point(|one| !bits::is_set(&one.below, bit)));
+                let (left, right) =
+                    placed.split_at(placed.partition_point(|one| !bits::is_set(&one.below, bit)));
                 let left = self.join(left)?.ok_or(Broken)?;
                 let right = self.join(right)?.ok_or(Broken)?;
                 self.branch(bit, &first.below, left, right).map(Some)

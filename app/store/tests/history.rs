@@ -19,7 +19,10 @@ type Write = (Space, Bytes, Option<Bytes>);
 #[derive(Clone, Debug)]
 enum Step {
     /// The writes of a block, and those of a candidate that is not committed.
-    Block { writes: Vec<Write>, other: Vec<Write> },
+    Block {
+        writes: Vec<Write>,
+        other: Vec<Write>,
+    },
     Rollback,
     Reopen,
 }
@@ -43,7 +46,8 @@ fn space() -> impl Strategy<Value = Space> {
 }
 
 fn writes() -> impl Strategy<Value = Vec<Write>> {
-    let value = proptest::option::weighted(0.6, proptest::collection::vec(0_u8..4, 1..4).prop_map(Bytes::from));
+    let value =
+        proptest::option::weighted(0.6, proptest::collection::vec(0_u8..4, 1..4).prop_map(Bytes::from));
     proptest::collection::vec((space(), key(), value), 0..25)
 }
 
@@ -59,8 +63,11 @@ fn step() -> impl Strategy<Value = (Step, Vec<Probe>)> {
 }
 
 fn open(path: &Path) -> RocksBackend {
-    RocksBackend::open(path, Options { history: WINDOW, sync: false, cache_bytes: 1 << 20, ..Options::new(&STORES) })
-        .unwrap()
+    RocksBackend::open(
+        path,
+        Options { history: WINDOW, sync: false, cache_bytes: 1 << 20, ..Options::new(&STORES) },
+    )
+    .unwrap()
 }
 
 /// Both stores and what they should hold.
@@ -203,7 +210,13 @@ impl World {
                 Ok(proof) => {
                     assert!(height >= from);
                     assert_eq!((proof.height, proof.value.as_ref()), (height, value));
-                    assert!(verifies(&proof, name, &probe.start, value.map(|value| &**value), &app_hash(rows)));
+                    assert!(verifies(
+                        &proof,
+                        name,
+                        &probe.start,
+                        value.map(|value| &**value),
+                        &app_hash(rows)
+                    ));
                 }
                 Err(error) => {
                     assert!(height < from, "{error}");

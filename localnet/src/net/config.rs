@@ -1,4 +1,4 @@
-//! CometBFT's `config.toml`: every setting that differs from the default, and why.
+//! The nodes' configuration files: every setting that differs from the default, and why.
 
 use std::fmt::Display;
 
@@ -31,7 +31,7 @@ impl Timing {
         Self {
             flush_throttle_ms: 5,
             gossip_sleep_ms: 5,
-            propose_ms: 1000,
+            propose_ms: 500,
             vote_ms: 300,
             delta_ms: 300,
             commit_ms: 0,
@@ -114,7 +114,7 @@ experimental_close_on_slow_client = true
 
     fn p2p(&self) -> String {
         let port = self.ports.p2p;
-        let peers = quoted(&self.peers.join(","));
+        let peers = quoted(self.peers.join(","));
         let flush = milliseconds(self.timing.flush_throttle_ms);
         format!(
             r#"[p2p]
@@ -193,6 +193,38 @@ discard_abci_responses = false
 [tx_index]
 # `kv` lets a client find its transaction by hash; it costs about a third of the throughput under full load.
 indexer = {indexer}
+"#
+        )
+    }
+}
+
+/// What goes into Underbid's `app.toml`.
+pub struct AppConfig {
+    /// The node's ports.
+    pub ports: NodePorts,
+    /// The socket for CometBFT, relative to the node's home.
+    pub abci_socket: &'static str,
+    /// The bound on each of the two large memories.
+    pub memory_mib: u64,
+}
+
+impl AppConfig {
+    /// The text of the file.
+    pub fn render(&self) -> String {
+        let Self { abci_socket, memory_mib, ports: NodePorts { rpc, grpc, metrics, .. } } = self;
+        format!(
+            r#"# Written by localnet. `underbid config --home .` shows every setting in force.
+# Relative to the directory that the node runs in, like `proxy_app` in config.toml.
+abci = "unix://{abci_socket}"
+grpc = "127.0.0.1:{grpc}"
+metrics = "127.0.0.1:{metrics}"
+# So that `underbid --home` with this directory asks this node.
+node = "http://127.0.0.1:{rpc}"
+# The keys of a net on one machine protect nothing.
+keyring = "test"
+# Several nodes share one machine.
+cache_memory_mib = {memory_mib}
+history_memory_mib = {memory_mib}
 "#
         )
     }

@@ -3,18 +3,20 @@
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::{Error, Net};
+use super::{Error, Net, POLL};
 
 /// The longest request or answer; a status of nineteen nodes has a few kilobytes.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 /// How long a client may take to send its line.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a net may take to stop: longer than its processes may take, one after the other.
+const DOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A command to a running net.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -163,6 +165,22 @@ pub async fn send(dir: &Path, request: &Request) -> Result<Answer, Error> {
         Ok(answer) => Ok(answer),
         Err(error) => Err(failed(format!("no net runs here: {error}"))),
     }
+}
+
+/// Waits until the net that ran in `dir` has stopped, after a [`Request::Down`].
+pub async fn wait_until_down(dir: &Path) -> Result<(), Error> {
+    let path = socket_path(dir);
+    let deadline = Instant::now() + DOWN_TIMEOUT;
+    while path.exists() {
+        if Instant::now() >= deadline {
+            return Err(Error::Control {
+                path,
+                reason: format!("the net did not stop within {DOWN_TIMEOUT:?}"),
+            });
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(())
 }
 
 async fn carry_out(net: &Net, request: &Request) -> Result<Answer, Error> {

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::config::{NodeConfig, Timing};
+use super::config::{AppConfig, NodeConfig, Timing};
 use super::node::ABCI_SOCKET;
 use super::ports::PortBlock;
 use super::{App, Error, NodePorts, Spec};
@@ -73,12 +73,21 @@ pub fn node_dir(dir: &Path, index: usize) -> PathBuf {
     dir.join(format!("node{index}"))
 }
 
-/// Writes all files of a new net; the manifest last, so that a directory with one is complete.
+/// Writes all files of a new net, or none.
 pub fn create(spec: &Spec, ports: &PortBlock) -> Result<Manifest, Error> {
     make_private_dir(&spec.dir)?;
     if read_dir_is_some(&spec.dir)? {
         return Err(Error::DirNotEmpty { dir: spec.dir.clone() });
     }
+    write_net(spec, ports).inspect_err(|_| {
+        if let Err(error) = std::fs::remove_dir_all(&spec.dir) {
+            tracing::warn!(dir = %spec.dir.display(), %error, "the unfinished net could not be removed");
+        }
+    })
+}
+
+/// The manifest is written last, so that a directory with one is complete.
+fn write_net(spec: &Spec, ports: &PortBlock) -> Result<Manifest, Error> {
     let mut nodes = Vec::new();
     for index in 0..spec.validators {
         nodes.push(init_node(spec, index, ports.node(index))?);
@@ -88,6 +97,11 @@ pub fn create(spec: &Spec, ports: &PortBlock) -> Result<Manifest, Error> {
         let home = node_dir(&spec.dir, index);
         write(&home.join("config/genesis.json"), &pretty(&genesis))?;
         write(&home.join("config/config.toml"), &render_config(spec, &nodes, index, node))?;
+        if matches!(spec.app, App::Underbid { .. }) {
+            let config =
+                AppConfig { ports: node.ports, abci_socket: ABCI_SOCKET, memory_mib: spec.app_memory_mib };
+            write(&home.join("config/app.toml"), &config.render())?;
+        }
     }
     let manifest = Manifest {
         version: MANIFEST_VERSION,
@@ -163,7 +177,7 @@ fn run_comet(program: &Path, arguments: &[&str]) -> Result<String, Error> {
 
 fn init_node(spec: &Spec, index: usize, ports: NodePorts) -> Result<NodeIdentity, Error> {
     let home = node_dir(&spec.dir, index);
-    make_private_dir(&home.join("app"))?;
+    make_private_dir(&home)?;
     let home_text = home.display().to_string();
     run_comet(&spec.comet, &["init", "--home", &home_text])?;
     let node_id = run_comet(&spec.comet, &["show-node-id", "--home", &home_text])?;

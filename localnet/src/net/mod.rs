@@ -3,11 +3,8 @@
 //! ```text
 //! DIR/net.json        what the net is: read back by `Net::open`, and by anyone who wants the addresses
 //! DIR/control.sock    where a running `localnet up` takes commands
-//! DIR/nodeI/          the home of both processes of node I, and the directory they run in
-//!       config/ data/   CometBFT's
-//!       app/            the application's
-//!       abci.sock       between the two
-//!       comet.log app.log
+//! DIR/nodeI/          the home of both processes of node I, and the directory they run in: config/, data/,
+//!                     abci.sock between the two, comet.log, app.log
 //! ```
 //!
 //! [`Net::up`] makes one and starts it, [`Net::open`] starts one that was made before. Dropping a net kills its processes;
@@ -179,6 +176,8 @@ pub struct Spec {
     pub is_tx_indexed: bool,
     /// A soft limit of each CometBFT process' heap in bytes, which its garbage collector keeps to.
     pub comet_memory_bytes: u64,
+    /// A bound in MiB on each of the application's two large memories: the database's cache, and proofs at past heights.
+    pub app_memory_mib: u64,
     /// The first port of the net; if those are taken or none is given, it gets free ones.
     pub port_base: Option<u16>,
 }
@@ -196,6 +195,7 @@ impl Spec {
             log_level: "error".to_owned(),
             is_tx_indexed: true,
             comet_memory_bytes: 512 * 1024 * 1024,
+            app_memory_mib: 64,
             port_base: None,
         }
     }
@@ -221,7 +221,7 @@ impl Spec {
 pub struct Net {
     dir: PathBuf,
     manifest: Arc<Manifest>,
-    nodes: Vec<Node>,
+    nodes: Vec<Arc<Node>>,
     _ports: PortBlock,
 }
 
@@ -249,9 +249,9 @@ impl Net {
         let dir =
             std::fs::canonicalize(dir).map_err(|source| Error::File { path: dir.to_owned(), source })?;
         let manifest = Arc::new(manifest);
-        let nodes =
-            (0..manifest.nodes.len()).map(|index| Node::new(index, &dir, &manifest, ports.node(index)));
-        Ok(Self { nodes: nodes.collect(), dir, manifest, _ports: ports })
+        let node = |index| Arc::new(Node::new(index, &dir, &manifest, ports.node(index)));
+        let nodes = (0..manifest.nodes.len()).map(node).collect();
+        Ok(Self { nodes, dir, manifest, _ports: ports })
     }
 
     async fn started(self) -> Result<Self, Error> {
@@ -262,23 +262,25 @@ impl Net {
 
     /// Starts every node that does not run.
     pub async fn start_all(&self) -> Result<(), Error> {
-        for node in &self.nodes {
-            node.start().await?;
-        }
-        Ok(())
+        let start = |node: &Arc<Node>| {
+            let node = Arc::clone(node);
+            async move { node.start().await }
+        };
+        let starts: JoinSet<_> = self.nodes.iter().map(start).collect();
+        starts.join_all().await.into_iter().collect()
     }
 
     /// Ends every process in order, CometBFT before its application, and waits for it.
     pub async fn stop(&self) {
-        let stops: JoinSet<()> = self.nodes.iter().map(Node::stop_detached).collect();
+        let stops: JoinSet<()> = self.nodes.iter().map(|node| node.stop_detached()).collect();
         stops.join_all().await;
     }
 
     /// Kills every process at once, as a power cut would.
     pub fn kill_all(&self) {
         // The applications' deaths would otherwise be noticed by a CometBFT that still runs.
-        self.nodes.iter().for_each(Node::expect_end);
-        self.nodes.iter().for_each(Node::kill);
+        self.nodes.iter().for_each(|node| node.expect_end());
+        self.nodes.iter().for_each(|node| node.kill());
     }
 
     /// Removes the net that was made in `dir`. A directory without one is left alone.
@@ -297,18 +299,18 @@ impl Net {
     }
 
     /// The nodes, in order.
-    pub fn nodes(&self) -> &[Node] {
+    pub fn nodes(&self) -> &[Arc<Node>] {
         &self.nodes
     }
 
     /// Node `index`, from 0.
-    pub fn node(&self, index: usize) -> Result<&Node, Error> {
+    pub fn node(&self, index: usize) -> Result<&Arc<Node>, Error> {
         self.nodes.get(index).ok_or(Error::NoNode { index, last: self.nodes.len() - 1 })
     }
 
     /// Each node's last committed height; `None` for one that does not answer.
     pub async fn heights(&self) -> Vec<Option<u64>> {
-        let ask = |node: &Node| {
+        let ask = |node: &Arc<Node>| {
             let rpc = node.rpc().clone();
             tokio::spawn(async move { rpc.height().await.ok() })
         };
@@ -338,14 +340,14 @@ impl Net {
 
     /// Fails when a process ended that was not asked to.
     pub fn check(&self) -> Result<(), Error> {
-        let death = self.nodes.iter().find_map(Node::death);
+        let death = self.nodes.iter().find_map(|node| node.death());
         death.map_or(Ok(()), |death| Err(Error::Died(Box::new(death))))
     }
 
     /// Waits until a process ends that was not asked to.
     pub async fn died(&self) -> Death {
         loop {
-            if let Some(death) = self.nodes.iter().find_map(Node::death) {
+            if let Some(death) = self.nodes.iter().find_map(|node| node.death()) {
                 return death;
             }
             tokio::time::sleep(POLL).await;

@@ -1,5 +1,6 @@
 //! One validator: a CometBFT process and its application.
 
+use std::fmt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,6 +34,24 @@ struct Processes {
     // Declared first to be dropped first: CometBFT may hang when its application is gone before it.
     comet: Option<Process>,
     app: Option<Process>,
+}
+
+/// What a node is waited for.
+#[derive(Clone, Copy)]
+enum Goal {
+    Socket,
+    Rpc,
+    Height(u64),
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket => f.write_str("the application's socket"),
+            Self::Rpc => f.write_str("CometBFT's RPC"),
+            Self::Height(height) => write!(f, "height {height}"),
+        }
+    }
 }
 
 impl Node {
@@ -118,13 +137,11 @@ impl Node {
             remove_file_if_there(&socket)?;
             let app = Process::start(launch)?;
             self.lock().app = Some(app);
-            let is_listening = || is_socket(&socket);
-            self.wait_for("the application's socket", APP_START_TIMEOUT, async || is_listening()).await?;
+            self.wait_for(Goal::Socket, APP_START_TIMEOUT).await?;
         }
         let comet = Process::start(self.comet_launch())?;
         self.lock().comet = Some(comet);
-        let answers = async || self.rpc.status().await.is_ok();
-        self.wait_for("CometBFT's RPC", COMET_START_TIMEOUT, answers).await
+        self.wait_for(Goal::Rpc, COMET_START_TIMEOUT).await
     }
 
     /// Ends both processes in order and waits for it.
@@ -191,18 +208,12 @@ impl Node {
 
     /// Waits until this node has committed `height`. Fails at once when one of its processes dies.
     pub async fn wait_height(&self, height: u64, timeout: Duration) -> Result<(), Error> {
-        let reached = async || self.rpc.height().await.is_ok_and(|reached| reached >= height);
-        self.wait_for(&format!("height {height}"), timeout, reached).await
+        self.wait_for(Goal::Height(height), timeout).await
     }
 
-    async fn wait_for(
-        &self,
-        what: &str,
-        timeout: Duration,
-        is_there: impl AsyncFn() -> bool,
-    ) -> Result<(), Error> {
+    async fn wait_for(&self, goal: Goal, timeout: Duration) -> Result<(), Error> {
         let deadline = Instant::now() + timeout;
-        while !is_there().await {
+        while !self.has_reached(goal).await {
             if let Some(death) = self.death() {
                 return Err(Error::Died(Box::new(death)));
             }
@@ -210,11 +221,19 @@ impl Node {
                 let height = self.rpc.height().await;
                 let state = height
                     .map_or_else(|error| error.to_string(), |height| format!("it is at height {height}"));
-                return Err(Error::Timeout { what: format!("node{}: {what}", self.index), timeout, state });
+                return Err(Error::Timeout { what: format!("node{}: {goal}", self.index), timeout, state });
             }
             tokio::time::sleep(POLL).await;
         }
         Ok(())
+    }
+
+    async fn has_reached(&self, goal: Goal) -> bool {
+        match goal {
+            Goal::Socket => is_socket(&self.home.join(ABCI_SOCKET)),
+            Goal::Rpc => self.rpc.status().await.is_ok(),
+            Goal::Height(height) => self.rpc.height().await.is_ok_and(|reached| reached >= height),
+        }
     }
 
     fn comet_launch(&self) -> Launch {
@@ -232,15 +251,8 @@ impl Node {
     /// `None` when the application is in CometBFT's process.
     fn app_launch(&self) -> Option<Launch> {
         let App::Underbid { binary, arguments } = &self.manifest.app else { return None };
-        let NodePorts { rpc, grpc, metrics, .. } = self.ports;
-        let mut all = vec![
-            "start".to_owned(),
-            format!("--home={}", self.home.join("app").display()),
-            format!("--abci=unix://{ABCI_SOCKET}"),
-            format!("--grpc=127.0.0.1:{grpc}"),
-            format!("--metrics=127.0.0.1:{metrics}"),
-            format!("--comet-rpc=http://127.0.0.1:{rpc}"),
-        ];
+        let home = self.home.display().to_string();
+        let mut all = ["start", "--home", &home].map(str::to_owned).to_vec();
         all.extend_from_slice(arguments);
         Some(Launch {
             name: format!("node{}/app", self.index),

@@ -27,8 +27,6 @@ pub struct NodePorts {
     pub rpc: u16,
     /// The application's gRPC.
     pub grpc: u16,
-    /// The application's REST.
-    pub rest: u16,
     /// The application's metrics.
     pub metrics: u16,
     /// CometBFT's peer-to-peer network.
@@ -36,8 +34,8 @@ pub struct NodePorts {
 }
 
 impl NodePorts {
-    fn all(self) -> [u16; 5] {
-        [self.rpc, self.grpc, self.rest, self.metrics, self.p2p]
+    fn all(self) -> [u16; 4] {
+        [self.rpc, self.grpc, self.metrics, self.p2p]
     }
 }
 
@@ -88,7 +86,7 @@ impl PortBlock {
         let index = u16::try_from(index).unwrap_or(u16::MAX);
         let first = self.base.saturating_add(NODE_PORTS.saturating_mul(index.saturating_add(1)));
         let port = |offset: u16| first.saturating_add(offset);
-        NodePorts { rpc: port(0), grpc: port(1), rest: port(2), metrics: port(3), p2p: port(4) }
+        NodePorts { rpc: port(0), grpc: port(1), metrics: port(2), p2p: port(3) }
     }
 }
 
@@ -107,7 +105,7 @@ mod tests {
         let mut all = [ports(&first), ports(&second)].concat();
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), 2 * 5 * VALIDATORS_MAX);
+        assert_eq!(all.len(), 2 * 4 * VALIDATORS_MAX);
 
         let base = first.base();
         drop(first);

@@ -23,6 +23,8 @@ const EXIT_POLL: Duration = Duration::from_millis(20);
 const LOG_TAIL_BYTES: u64 = 3000;
 /// The kernel's unit of CPU time in `/proc/PID/stat`, the same on every Linux that user space can see.
 const CLOCK_TICKS_PER_SECOND: u64 = 100;
+/// Variables by which the user's environment would override the nodes' configuration files.
+const OVERRIDES: [&str; 2] = ["CMT", "UNDERBID_"];
 
 /// What to start.
 pub struct Launch {
@@ -86,7 +88,9 @@ impl Process {
         thread::Builder::new()
             .name(name.clone())
             .spawn(move || match command.spawn() {
-                Err(error) => report(&sender, Err(error)),
+                Err(error) => {
+                    report(&sender, Err(io::Error::other(format!("setpriv of util-linux: {error}"))))
+                }
                 Ok(child) => {
                     let id = child.id();
                     let shared = Arc::new(Mutex::new(Shared { child, is_end_wanted: false, status: None }));
@@ -229,6 +233,11 @@ fn watch(shared: &Mutex<Shared>) {
 fn command(launch: &Launch) -> io::Result<Command> {
     let log = OpenOptions::new().create(true).append(true).open(&launch.log)?;
     let mut command = Command::new("setpriv");
+    for (name, _) in std::env::vars_os() {
+        if OVERRIDES.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes())) {
+            command.env_remove(name);
+        }
+    }
     command
         .args(["--pdeathsig", "KILL", "--"])
         .arg(&launch.program)

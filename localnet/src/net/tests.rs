@@ -2,6 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::control::{self, Answer, Control, Request};
@@ -12,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_validator_comes_back_to_the_same_chain() {
     let dir = tempfile::tempdir().unwrap();
-    let net = Net::up(Spec::kvstore(dir.path().join("net"))).await.unwrap();
+    let net = Arc::new(Net::up(Spec::kvstore(dir.path().join("net"))).await.unwrap());
     let sent = net.node(1).unwrap().rpc().broadcast_tx_sync(b"key=value").await.unwrap();
     assert_eq!(sent.code, 0, "{}", sent.log);
     let inclusion = loop {
@@ -26,7 +27,9 @@ async fn a_killed_validator_comes_back_to_the_same_chain() {
     net.node(2).unwrap().kill();
     assert_eq!(net.heights().await[2], None);
     let height = net.heights().await[0].unwrap() + 5;
-    net.wait_height(height, TIMEOUT).await.unwrap();
+    // Bots, tables and scenarios wait in tasks of their own.
+    let waiting = Arc::clone(&net);
+    tokio::spawn(async move { waiting.wait_height(height, TIMEOUT).await }).await.unwrap().unwrap();
 
     net.node(2).unwrap().restart().await.unwrap();
     net.wait_height(height, TIMEOUT).await.unwrap();

@@ -45,7 +45,8 @@ pub fn end_block(ctx: &mut Ctx, gas_used: u64) -> Result<()> {
 pub fn next(price: Dec, gas_used: u64, max_block_gas: u64, fee: &FeeParams) -> Dec {
     let target = u128::from(max_block_gas / 2).max(1);
     let used = u128::from(gas_used).min(target.saturating_mul(2));
-    let step = num::mul_floor(price.atomics(), used.abs_diff(target), target.saturating_mul(CHANGE_DENOMINATOR));
+    let step =
+        num::mul_floor(price.atomics(), used.abs_diff(target), target.saturating_mul(CHANGE_DENOMINATOR));
     let step = step.unwrap_or(0).max(STEP_MIN.atomics());
     let moved = match used.cmp(&target) {
         std::cmp::Ordering::Greater => price.atomics().saturating_add(step),

@@ -73,11 +73,15 @@ pub(crate) fn init(ctx: &mut Ctx, genesis: Genesis) -> Result<()> {
     genesis.params.check()?;
     let price = genesis.base_fee.unwrap_or(genesis.params.fee.base_start);
     if price < genesis.params.fee.base_floor || genesis.params.fee.base_ceiling < price {
-        return Err(Reject::invalid_request("base_fee: expected a price from base_floor to base_ceiling").into());
+        return Err(
+            Reject::invalid_request("base_fee: expected a price from base_floor to base_ceiling").into()
+        );
     }
     let accounts = numbered(&genesis)?;
-    let next = accounts.values().map(|account| account.number).max().map_or(Some(0), |last| last.checked_add(1));
-    let number = next.ok_or_else(|| Reject::invalid_request("accounts: no number is left for the next account"))?;
+    let next =
+        accounts.values().map(|account| account.number).max().map_or(Some(0), |last| last.checked_add(1));
+    let number =
+        next.ok_or_else(|| Reject::invalid_request("accounts: no number is left for the next account"))?;
 
     chain::schema(Auth::STORE).set(ctx, &chain::Schema { version: Auth::SCHEMA })?;
     PARAMS.set(ctx, &genesis.params)?;
@@ -130,9 +134,12 @@ fn numbered(genesis: &Genesis) -> Result<BTreeMap<Address, Account>, Reject> {
     for (index, listed) in genesis.module_accounts.iter().enumerate() {
         let address = Address::of_module(&listed.name);
         let module = Some(listed.name.clone());
-        let account = Account { address, key: None, number: listed.number, sequence: 0, unordered_live: 0, module };
+        let account =
+            Account { address, key: None, number: listed.number, sequence: 0, unordered_live: 0, module };
         if accounts.insert(address, account).is_some() {
-            return Err(Reject::invalid_request(format!("module_accounts[{index}].name: {address} is listed twice")));
+            return Err(Reject::invalid_request(format!(
+                "module_accounts[{index}].name: {address} is listed twice"
+            )));
         }
     }
     count_unordered(genesis, &mut accounts)?;
@@ -146,7 +153,8 @@ fn count_unordered(genesis: &Genesis, accounts: &mut BTreeMap<Address, Account>)
         if !seen.insert((claim.address, claim.timeout_nanos)) {
             return Err(refuse("is listed twice"));
         }
-        let account = accounts.get_mut(&claim.address).ok_or_else(|| refuse("expected an address of accounts"))?;
+        let account =
+            accounts.get_mut(&claim.address).ok_or_else(|| refuse("expected an address of accounts"))?;
         account.unordered_live = account.unordered_live.saturating_add(1);
         if account.unordered_live > genesis.params.unordered_live_max {
             return Err(refuse("its account has more than params.unordered_live_max"));

@@ -1,6 +1,6 @@
 //! Public keys: their wire form, their stored form, and the addresses that they stand for.
 
-use kernel::{Address, Reject, codec::Render};
+use kernel::{Address, Reject};
 use prost::{Message as _, Name as _};
 use prost_types::Any;
 use proto::cosmos::crypto::{ed25519, secp256k1};
@@ -35,7 +35,9 @@ impl PublicKey {
             return Self::ed25519(&key);
         }
         let shown: String = type_url.chars().take(100).collect();
-        Err(invalid(format!("expected a key of /cosmos.crypto.secp256k1.PubKey or ed25519.PubKey, got {shown:?}")))
+        Err(invalid(format!(
+            "expected a key of /cosmos.crypto.secp256k1.PubKey or ed25519.PubKey, got {shown:?}"
+        )))
     }
 
     /// The key as clients see it.
@@ -87,15 +89,6 @@ impl PublicKey {
 /// A malformed or unsupported key (sdk 8).
 fn invalid(message: impl Into<String>) -> Reject {
     Reject::new(Reject::SDK, 8, format!("{}: invalid pubkey", message.into()))
-}
-
-impl Render for PublicKey {
-    fn render(&self) -> String {
-        match self {
-            Self::Secp256k1(key) => key.render(),
-            Self::Ed25519(key) => key.render(),
-        }
-    }
 }
 
 /// A key in the genesis document, as Cosmos writes it: `{"@type": "/cosmos.crypto.secp256k1.PubKey", "key": "<base64>"}`.

@@ -19,6 +19,7 @@
 //! - A2: an account's `unordered_live` is the number of its unordered records, at most `unordered_live_max`.
 //! - A3: an account is a module's if and only if its name is listed; it then has the name's address and no key.
 //! - A4: an account's key has the account's address.
+//! - A5: the queues' entries are those that the records give.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::as_conversions))]
 
 pub mod block;

@@ -90,9 +90,14 @@ impl Params {
         })?;
         require(self.max_block_gas >= 2, || "max_block_gas: expected at least 2".to_owned())?;
         require(!self.fee.denom.is_empty(), || "fee.denom: expected a denom".to_owned())?;
-        require(self.fee.base_ceiling <= PRICE_MAX, || format!("fee.base_ceiling: expected at most {PRICE_MAX}"))?;
-        require(self.fee.base_floor <= self.fee.base_ceiling, || "fee.base_floor: expected at most base_ceiling".to_owned())?;
-        let start = self.fee.base_floor <= self.fee.base_start && self.fee.base_start <= self.fee.base_ceiling;
+        require(self.fee.base_ceiling <= PRICE_MAX, || {
+            format!("fee.base_ceiling: expected at most {PRICE_MAX}")
+        })?;
+        require(self.fee.base_floor <= self.fee.base_ceiling, || {
+            "fee.base_floor: expected at most base_ceiling".to_owned()
+        })?;
+        let start =
+            self.fee.base_floor <= self.fee.base_start && self.fee.base_start <= self.fee.base_ceiling;
         require(start, || "fee.base_start: expected a price from base_floor to base_ceiling".to_owned())
     }
 }

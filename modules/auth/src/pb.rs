@@ -23,11 +23,9 @@ pub(crate) fn account(account: &Account) -> Any {
     let base = base_account(account);
     match &account.module {
         None => any(&base),
-        Some(name) => any(&pb::ModuleAccount {
-            base_account: Some(base),
-            name: name.clone(),
-            permissions: Vec::new(),
-        }),
+        Some(name) => {
+            any(&pb::ModuleAccount { base_account: Some(base), name: name.clone(), permissions: Vec::new() })
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use kernel::{
     Address, Ctx, Route, Status, address,
     query::{paged, request},
 };
-use proto::cosmos::auth::v1beta1::*;
 use prost::Message as _;
+use proto::cosmos::auth::v1beta1::*;
 
 use crate::{
     Account, get,
@@ -66,7 +66,9 @@ fn module_account_by_name(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
     let asked: QueryModuleAccountByNameRequest = request(bytes)?;
     let account = get(ctx, &Address::of_module(&asked.name))?;
     let named = account.filter(|account| account.module.as_ref() == Some(&asked.name));
-    let unknown = || Status::not_found(format!("account {} not found", asked.name.chars().take(100).collect::<String>()));
+    let unknown = || {
+        Status::not_found(format!("account {} not found", asked.name.chars().take(100).collect::<String>()))
+    };
     let account = named.ok_or_else(unknown)?;
     Ok(QueryModuleAccountByNameResponse { account: Some(pb::account(&account)) }.encode_to_vec())
 }

@@ -1,6 +1,9 @@
 //! The tables, and the few functions that write more than one of them.
 
-use kernel::{Address, Ctx, DueQueue, Header, Height, IndexedMap, Item, Map, Module as _, Overflow, Reject, Result, StoreId};
+use kernel::{
+    Address, Ctx, DueQueue, Header, Height, IndexedMap, Item, Map, Module as _, Overflow, Reject, Result,
+    StoreId,
+};
 
 use crate::{
     Account, Auth, Params,
@@ -52,7 +55,8 @@ pub fn is_module_account(ctx: &Ctx, address: &Address) -> Result<bool> {
 /// not the module's is refused (sdk 18).
 pub fn create_module_account(ctx: &mut Ctx, name: &str) -> Result<Account> {
     if name.is_empty() || name.len() > MODULE_NAME_BYTES_MAX {
-        let text = format!("a module account's name has 1 to {MODULE_NAME_BYTES_MAX} bytes, got {}", name.len());
+        let text =
+            format!("a module account's name has 1 to {MODULE_NAME_BYTES_MAX} bytes, got {}", name.len());
         return Err(Reject::invalid_request(text).into());
     }
     let address = Address::of_module(name);

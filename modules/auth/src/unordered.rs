@@ -71,6 +71,7 @@ pub(crate) fn forget(ctx: &mut Ctx, key: &UnorderedKey) -> Result<()> {
 }
 
 fn account(ctx: &Ctx, address: &Address) -> Result<Account> {
-    let unknown = || Reject::new(Reject::SDK, 9, format!("account {address} does not exist: unknown address"));
+    let unknown =
+        || Reject::new(Reject::SDK, 9, format!("account {address} does not exist: unknown address"));
     Ok(get(ctx, address)?.ok_or_else(unknown)?)
 }

@@ -52,7 +52,9 @@ impl Denom {
 fn is_denom(text: &str) -> bool {
     let inner = |byte: &u8| byte.is_ascii_alphanumeric() || b"/:._-".contains(byte);
     let length = LENGTH_MIN <= text.len() && text.len() <= LENGTH_MAX;
-    length && text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) && text.as_bytes().iter().all(inner)
+    length
+        && text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic)
+        && text.as_bytes().iter().all(inner)
 }
 
 impl fmt::Display for Denom {

@@ -13,7 +13,12 @@ pub struct Transferred {
     pub denom: Denom,
     pub amount: Amount,
 }
-kernel::message!(Transferred { sender: Address = 1, receiver: Address = 2, denom: Denom = 3, amount: Amount = 4 });
+kernel::message!(Transferred {
+    sender: Address = 1,
+    receiver: Address = 2,
+    denom: Denom = 3,
+    amount: Amount = 4
+});
 
 /// Money was destroyed; the supply of the denom fell by as much.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -60,7 +60,9 @@ pub(crate) fn init(ctx: &mut Ctx, genesis: Genesis) -> Result<()> {
         credit(ctx, owner, &mut sums).map_err(|error| within(&format!("balances[{index}]"), error))?;
     }
     if genesis.supply.is_some_and(|given| !is_supply(&given, &sums)) {
-        return Err(Reject::invalid_request("supply: expected the sums of the balances, sorted by denom").into());
+        return Err(
+            Reject::invalid_request("supply: expected the sums of the balances, sorted by denom").into()
+        );
     }
     for (denom, amount) in sums {
         SUPPLY.set(ctx, &denom, &Supply { amount })?;
@@ -68,13 +70,21 @@ pub(crate) fn init(ctx: &mut Ctx, genesis: Genesis) -> Result<()> {
     for (index, metadata) in genesis.metadata.iter().enumerate() {
         check_metadata(metadata).map_err(|error| within(&format!("metadata[{index}]"), error.into()))?;
         if METADATA.has(ctx, &metadata.base)? {
-            return Err(Reject::invalid_request(format!("metadata[{index}]: {} is listed twice", metadata.base)).into());
+            return Err(Reject::invalid_request(format!(
+                "metadata[{index}]: {} is listed twice",
+                metadata.base
+            ))
+            .into());
         }
         METADATA.set(ctx, &metadata.base, metadata)?;
     }
     for (index, flag) in genesis.send_enabled.iter().enumerate() {
         if SEND_ENABLED.has(ctx, &flag.denom)? {
-            return Err(Reject::invalid_request(format!("send_enabled[{index}]: {} is listed twice", flag.denom)).into());
+            return Err(Reject::invalid_request(format!(
+                "send_enabled[{index}]: {} is listed twice",
+                flag.denom
+            ))
+            .into());
         }
         SEND_ENABLED.set(ctx, &flag.denom, &SendEnabled { enabled: flag.enabled })?;
     }
@@ -87,11 +97,16 @@ fn credit(ctx: &mut Ctx, owner: Balances, sums: &mut BTreeMap<Denom, Amount>) ->
     for coin in coins.as_slice() {
         let key = (owner.address, coin.denom.clone());
         if BALANCES.has(ctx, &key)? {
-            return Err(Reject::invalid_request(format!("{} is listed twice with {}", owner.address, coin.denom)).into());
+            return Err(Reject::invalid_request(format!(
+                "{} is listed twice with {}",
+                owner.address, coin.denom
+            ))
+            .into());
         }
         BALANCES.create(ctx, &key, &Balance { amount: coin.amount })?;
         let sum = sums.entry(coin.denom.clone()).or_default();
-        let too_large = |_| Reject::invalid_coins(format!("the supply of {} is above {}", coin.denom, Amount::MAX));
+        let too_large =
+            |_| Reject::invalid_coins(format!("the supply of {} is above {}", coin.denom, Amount::MAX));
         *sum = sum.plus(coin.amount).map_err(too_large)?;
     }
     auth::ensure(ctx, &owner.address).map(drop)

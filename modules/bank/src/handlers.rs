@@ -9,7 +9,9 @@ pub(crate) fn handle(ctx: &mut Ctx, msg: Authorized<Msg>) -> Result<Reply> {
     let (msg, authority) = msg.open();
     match msg {
         Msg::Send(_, msg) => send(ctx, authority.over(msg)).map(|()| Reply::of(&pb::MsgSendResponse {})),
-        Msg::MultiSend(_, msg) => multi_send(ctx, authority.over(msg)).map(|()| Reply::of(&pb::MsgMultiSendResponse {})),
+        Msg::MultiSend(_, msg) => {
+            multi_send(ctx, authority.over(msg)).map(|()| Reply::of(&pb::MsgMultiSendResponse {}))
+        }
         Msg::Burn(_, msg) => burn(ctx, authority.over(msg)).map(|()| Reply::of(&own::MsgBurnResponse {})),
     }
 }
@@ -58,7 +60,9 @@ fn require_enabled(ctx: &Ctx, coins: &Coins) -> Result<()> {
 /// A module account takes money only through its module: what it did not ask for would break its books (ASA-2024-003).
 fn require_receiver(ctx: &Ctx, to: &Address) -> Result<()> {
     if auth::is_module_account(ctx, to)? {
-        return Err(Reject::unauthorized(format!("{to} is not allowed to receive funds: unauthorized")).into());
+        return Err(
+            Reject::unauthorized(format!("{to} is not allowed to receive funds: unauthorized")).into()
+        );
     }
     Ok(())
 }

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use kernel::{Amount, Broken, Change, Changes, Ctx, Fatal, Key as _, Module as _, Overflow, Record as _, Space};
+use kernel::{
+    Amount, Broken, Change, Changes, Ctx, DerivedSink, Fatal, Key as _, Module as _, Overflow, Record as _,
+    Space, entries_of,
+};
 
 use crate::{
     Bank, Denom,
@@ -35,12 +38,14 @@ pub fn check_changes(changes: &Changes) -> Result<(), Broken> {
         };
         let sum = sums.entry(denom).or_default();
         let add = |total: u128, amount: Amount| total.checked_add(amount.units()).ok_or(Overflow);
-        *sum = (add(sum.0, left).map_err(kernel::Error::from)?, add(sum.1, right).map_err(kernel::Error::from)?);
+        *sum =
+            (add(sum.0, left).map_err(kernel::Error::from)?, add(sum.1, right).map_err(kernel::Error::from)?);
     }
     match sums.iter().find(|(_, (left, right))| left != right) {
         None => Ok(()),
         Some((denom, (left, right))) => {
-            let text = format!("{denom}: balances after and supply before are {left}, the other way round {right}");
+            let text =
+                format!("{denom}: balances after and supply before are {left}, the other way round {right}");
             Err(Broken::law("B1", text))
         }
     }
@@ -83,6 +88,11 @@ pub(crate) fn check(ctx: &Ctx) -> Result<(), Broken> {
     })?;
     if let Some((denom, sum)) = sums.first_key_value() {
         return Err(Broken::law("B1", format!("{denom} has no supply, but its balances sum to {sum}")));
+    }
+    let mut expected = DerivedSink::default();
+    BALANCES.collect(ctx, &mut expected)?;
+    if *expected.entries() != entries_of(ctx, Bank::STORE)? {
+        return Err(Broken::law("B4", "the index's entries are not those that the balances give"));
     }
     broken.map_or(Ok(()), Err)
 }

@@ -19,6 +19,7 @@
 //! - B1: the supply of a denom is the sum of its balances. [`check_changes`] compares what a block adds to both.
 //! - B2: no record of a balance or a supply is zero.
 //! - B3: who has a balance has an account.
+//! - B4: the index by denom has one entry a balance.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::as_conversions))]
 
 mod coins;

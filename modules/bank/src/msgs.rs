@@ -59,7 +59,9 @@ impl Message for Msg {
 
     fn signers(&self) -> Signers {
         match self {
-            Self::Send(signer, _) | Self::MultiSend(signer, _) | Self::Burn(signer, _) => Signers::one(*signer),
+            Self::Send(signer, _) | Self::MultiSend(signer, _) | Self::Burn(signer, _) => {
+                Signers::one(*signer)
+            }
         }
     }
 

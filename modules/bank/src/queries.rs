@@ -4,15 +4,19 @@ use kernel::{
     Address, Ctx, Result as Outcome, Route, Status,
     query::{PAGE_MAX, paged, request},
 };
+use prost::Message as _;
 use proto::cosmos::{
     bank::v1beta1::*,
-    base::{query::v1beta1::{PageRequest, PageResponse}, v1beta1 as wire},
+    base::{
+        query::v1beta1::{PageRequest, PageResponse},
+        v1beta1 as wire,
+    },
 };
-use prost::Message as _;
 
 use crate::{
-    Denom, balance as balance_of, pb,
+    Denom, balance as balance_of,
     denom::InnerDenom,
+    pb,
     state::{BALANCES, BY_DENOM, METADATA, PARAMS, SEND_ENABLED, SUPPLY},
     supply as supply_of_denom,
 };
@@ -61,7 +65,11 @@ fn spendable_balances(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
     Ok(QuerySpendableBalancesResponse { balances, pagination: Some(page) }.encode_to_vec())
 }
 
-fn balances(ctx: &Ctx, owner: &str, page: Option<PageRequest>) -> Result<(Vec<wire::Coin>, PageResponse), Status> {
+fn balances(
+    ctx: &Ctx,
+    owner: &str,
+    page: Option<PageRequest>,
+) -> Result<(Vec<wire::Coin>, PageResponse), Status> {
     let owner = Address::parse(owner)?;
     let (found, page) = paged(page, |from, limit| BALANCES.page(ctx, &owner, from, limit))?;
     Ok((found.iter().map(|((_, denom), balance)| pb::coin(denom, balance.amount)).collect(), page))

@@ -99,7 +99,8 @@ pub fn mint(ctx: &mut Ctx, to: Address, denom: &Denom, amount: Amount) -> Result
 pub(crate) fn spend(ctx: &Ctx, from: &Address, denom: &Denom, amount: Amount) -> Result<Amount> {
     let has = balance(ctx, from, denom)?;
     has.minus(amount).map_err(|_| {
-        let (has, wanted) = (Coin { denom: denom.clone(), amount: has }, Coin { denom: denom.clone(), amount });
+        let (has, wanted) =
+            (Coin { denom: denom.clone(), amount: has }, Coin { denom: denom.clone(), amount });
         let text = format!("spendable balance {has} is smaller than {wanted}: insufficient funds");
         Reject::insufficient_funds(text).into()
     })
@@ -107,9 +108,17 @@ pub(crate) fn spend(ctx: &Ctx, from: &Address, denom: &Denom, amount: Amount) ->
 
 fn set_balance(ctx: &mut Ctx, address: Address, denom: &Denom, amount: Amount) -> Result<()> {
     let key = (address, denom.clone());
-    if amount.is_zero() { BALANCES.remove(ctx, &key) } else { BALANCES.update(ctx, &key, &Balance { amount }) }
+    if amount.is_zero() {
+        BALANCES.remove(ctx, &key)
+    } else {
+        BALANCES.update(ctx, &key, &Balance { amount })
+    }
 }
 
 fn set_supply(ctx: &mut Ctx, denom: &Denom, amount: Amount) -> Result<()> {
-    if amount.is_zero() { SUPPLY.remove(ctx, denom) } else { SUPPLY.set(ctx, denom, &Supply { amount }).map(drop) }
+    if amount.is_zero() {
+        SUPPLY.remove(ctx, denom)
+    } else {
+        SUPPLY.set(ctx, denom, &Supply { amount }).map(drop)
+    }
 }

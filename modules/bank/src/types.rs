@@ -3,11 +3,7 @@
 use kernel::{Address, Amount, Derived, Hold, Indexed};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Denom,
-    denom::InnerDenom,
-    state::BY_DENOM,
-};
+use crate::{Denom, denom::InnerDenom, state::BY_DENOM};
 
 kernel::record! {
     /// What an account has of a denom.

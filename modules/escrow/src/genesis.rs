@@ -1,9 +1,6 @@
 //! The module's part of the genesis document. Accounts are parts of the market's records.
 
-use kernel::{
-    Amount, Ctx, Result,
-    chain::Schema,
-};
+use kernel::{Amount, Ctx, Result, chain::Schema};
 use serde::{Deserialize, Serialize};
 
 use crate::{

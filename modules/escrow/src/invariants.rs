@@ -10,7 +10,8 @@ use crate::{
 
 /// I2: the module account holds the sum of all balances.
 pub(crate) fn totals(ctx: &Ctx) -> Result<(), Broken> {
-    let (expected, held) = (TOTALS.load(ctx)?.balance, bank::balance(ctx, &module_account(), &bank::ucredit())?);
+    let (expected, held) =
+        (TOTALS.load(ctx)?.balance, bank::balance(ctx, &module_account(), &bank::ucredit())?);
     if held == expected {
         return Ok(());
     }
@@ -20,7 +21,11 @@ pub(crate) fn totals(ctx: &Ctx) -> Result<(), Broken> {
 /// I2, I3 and I10 of one account, and that a stream has a payee. The market calls it for each of its orders.
 pub fn check_account(account: &Account) -> Result<(), Broken> {
     let law = |id: &'static str, holds: bool, what: &str| {
-        if holds { Ok(()) } else { Err(Broken::law(id, format!("order {}: {what}: {account:?}", account.order))) }
+        if holds {
+            Ok(())
+        } else {
+            Err(Broken::law(id, format!("order {}: {what}: {account:?}", account.order)))
+        }
     };
     let entries = sum(account.deposits.iter().map(|deposit| deposit.amount));
     law("I2", entries == Some(account.balance), "the balance is not the sum of the deposits")?;

@@ -49,8 +49,8 @@ pub use invariants::check_account;
 pub use msgs::{Msg, UpdateParams};
 pub use params::{DEPOSITORS_LIMIT, Params};
 pub use state::{
-    ACCOUNT, FEES_ACCOUNT, Totals, close, deposit, fees_account, fine, import, module_account, open, params, settle,
-    settle_final,
+    MARKET_FEES, POOL, Totals, close, deposit, fees_account, fine, import, module_account, open, params,
+    settle, settle_final,
 };
 pub use types::{Account, DRY_S_MAX, Deposit, Projection, RATE_MAX, Stream};
 

@@ -24,7 +24,8 @@ impl Message for Msg {
         match name {
             "underbid.escrow.v1.MsgUpdateParams" => {
                 let msg: wire::MsgUpdateParams = canonical(body)?;
-                let params = msg.params.ok_or_else(|| Reject::invalid_request("params: expected the parameters"))?;
+                let params =
+                    msg.params.ok_or_else(|| Reject::invalid_request("params: expected the parameters"))?;
                 let params = Params::try_from(params)?;
                 Ok(Self::UpdateParams(Address::parse(&msg.authority)?, UpdateParams { params }))
             }

@@ -17,7 +17,11 @@ fn params(ctx: &Ctx, request: &[u8]) -> Result<Vec<u8>, Status> {
 
 /// The answer to `Query/Account`: the account as it is stored and as of `now`; `low_at` is the market's, which knows when
 /// it warns.
-pub fn account_response(account: &Account, now: At<Billing>, low_at: Option<At<Billing>>) -> wire::QueryAccountResponse {
+pub fn account_response(
+    account: &Account,
+    now: At<Billing>,
+    low_at: Option<At<Billing>>,
+) -> wire::QueryAccountResponse {
     let projection = account.projection(now);
     wire::QueryAccountResponse {
         account: Some(account.into()),

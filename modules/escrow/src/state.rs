@@ -15,9 +15,9 @@ use crate::{
 };
 
 /// The module account that holds the balances of all accounts.
-pub const ACCOUNT: &str = "escrow";
+pub const POOL: &str = "escrow";
 /// The module account that receives fees and fines.
-pub const FEES_ACCOUNT: &str = "market_fees";
+pub const MARKET_FEES: &str = "market_fees";
 
 pub(crate) const SCHEMA: Item<Schema> = schema(STORE);
 pub(crate) const PARAMS: Item<Params> = Item::new(STORE, 1);
@@ -34,12 +34,12 @@ kernel::record! {
 
 /// The address that holds the balances of all accounts.
 pub fn module_account() -> Address {
-    Address::of_module(ACCOUNT)
+    Address::of_module(POOL)
 }
 
 /// The address that receives fees and fines.
 pub fn fees_account() -> Address {
-    Address::of_module(FEES_ACCOUNT)
+    Address::of_module(MARKET_FEES)
 }
 
 /// The parameters in force.
@@ -105,6 +105,7 @@ pub fn import(ctx: &mut Ctx, account: &Account) -> Result<()> {
 
 fn receive(ctx: &mut Ctx, account: &mut Account, from: Address, amount: Amount) -> Result<()> {
     if amount.is_zero() {
+        // An entry is never empty.
         return Ok(());
     }
     account.add(from, amount)?;

@@ -119,7 +119,8 @@ impl Account {
         }
     }
 
-    /// The second from which on the stream can't be paid in full; `None`: no stream. Settling does not move it.
+    /// The second from which on the stream can't be paid in full; `None`: no stream. Settling does not move it, unless it
+    /// is further than [`DRY_S_MAX`] away.
     pub fn dry_at(&self) -> Option<At<Billing>> {
         // A balance whose product leaves 128 bits lasts longer than DRY_S_MAX at any rate up to RATE_MAX.
         let units = self.balance.units().saturating_mul(E18).saturating_sub(self.carry);
@@ -129,7 +130,13 @@ impl Account {
 
     /// Starts paying `payee` at `rate` from `now` on; for `hold_s` seconds nothing is paid out unless the stream ends.
     /// A rate of 0 or above [`RATE_MAX`] is an overflow, as is an end of time.
-    pub fn start(&mut self, payee: Address, rate: u128, now: At<Billing>, hold_s: u32) -> Result<(), Overflow> {
+    pub fn start(
+        &mut self,
+        payee: Address,
+        rate: u128,
+        now: At<Billing>,
+        hold_s: u32,
+    ) -> Result<(), Overflow> {
         if rate == 0 || rate > RATE_MAX {
             return Err(Overflow);
         }

@@ -562,6 +562,15 @@ macro_rules! one_of {
                 None
             }
         }
+        impl $crate::codec::Render for $name {
+            fn render(&self) -> String {
+                match self {
+                    $(Self::$variant(inner) => {
+                        format!("{}{}", stringify!($variant), $crate::codec::Render::render(inner))
+                    })*
+                }
+            }
+        }
     };
 }
 
@@ -634,11 +643,6 @@ mod tests {
     one_of! { /// A choice.
         #[derive(Clone, Debug, PartialEq)]
         enum Choice { Left(Leaf) = 1, Right(u64) = 2 }
-    }
-    impl Render for Choice {
-        fn render(&self) -> String {
-            String::new()
-        }
     }
 
     fn sample() -> Whole {

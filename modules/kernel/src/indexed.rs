@@ -174,6 +174,14 @@ impl<K: Key, V: Indexed<K>> IndexedMap<K, V> {
         self.map.for_each(ctx, f)
     }
 
+    /// All entries that the records of a context give, for a full check against [`entries_of`] their store.
+    pub fn collect(&self, ctx: &Ctx, out: &mut DerivedSink) -> Result<()> {
+        self.for_each(ctx, |key, value| {
+            out.extend(self.store(), self.entries(&key, &value));
+            Ok(())
+        })
+    }
+
     /// All entries of all records, for a store whose entries are lost or in doubt.
     pub fn rebuild(&self, view: &dyn View, out: &mut DerivedSink) -> Result<(), Fatal> {
         let tag = self.map.key_tag();
@@ -196,6 +204,20 @@ impl<K: Key, V: Indexed<K>> IndexedMap<K, V> {
                 None => return Ok(()),
             }
         }
+    }
+}
+
+/// All entries that a store has in a context, a bounded page at a time. For full checks, never in a block.
+pub fn entries_of(ctx: &Ctx, store: StoreId) -> Result<BTreeSet<(StoreId, KeyBuf)>> {
+    let mut entries = BTreeSet::new();
+    let mut start = KeyBuf::new();
+    loop {
+        let range = KeyRange { start: &start, end: None };
+        let page = ctx.scan(Space::Derived(store), range, PAGE)?;
+        let Some((last, _)) = page.last() else { return Ok(entries) };
+        start = last.to_vec();
+        start.push(0);
+        entries.extend(page.iter().map(|(entry, _)| (store, entry.to_vec())));
     }
 }
 

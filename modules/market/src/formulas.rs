@@ -3,9 +3,9 @@
 
 use kernel::{
     Amount, E18, ONE_PPM, Overflow,
-    num::{modulo, mul_ceil, mul_floor, sqrt_mul_floor},
+    num::{modulo, mul_ceil, mul_floor},
 };
-use provider::Zone;
+use provider::{Scores, Zone};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -15,34 +15,16 @@ use crate::{
 
 const ONE: u128 = 1_000_000;
 
-/// What is known of a provider when it bids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// What its stake counts for, in ucredit.
-    pub stake_uc: Amount,
-    /// The stake that its capacity asks for, in ucredit, above 0.
-    pub required_uc: Amount,
-    /// Its uptime, in ppm.
-    pub uptime_ppm: u32,
-    /// Its reputation now, in ppm.
-    pub reputation_ppm: u32,
-    /// The share of its stake that was slashed, decayed to now, in ppm.
-    pub slash_ppm: u32,
-}
-
 /// The drawbacks of a bidder in an order's eyes, each 0 to [`ONE_PPM`].
-pub fn parts(standing: &Standing, zone: &Zone, near: Option<&Zone>) -> Result<Parts, Overflow> {
-    // A million times the square root of how many times over the provider holds the stake that it needs: half of that is
-    // good for four times the stake, beyond which more does not count.
-    let root = sqrt_mul_floor(standing.stake_uc.units(), 1_000_000_000_000, standing.required_uc.units())?;
-    let stake = u32::try_from(root >> 1).unwrap_or(ONE_PPM).min(ONE_PPM);
-    Ok([
-        ONE_PPM.saturating_sub(standing.uptime_ppm),
-        ONE_PPM.saturating_sub(standing.reputation_ppm),
-        standing.slash_ppm.min(ONE_PPM),
-        ONE_PPM.saturating_sub(stake),
+pub fn parts(scores: &Scores, zone: &Zone, near: Option<&Zone>) -> Parts {
+    let missing = |score_ppm: u32| ONE_PPM.saturating_sub(score_ppm);
+    [
+        missing(scores.uptime_ppm),
+        missing(scores.reputation_ppm),
+        scores.slash_ppm,
+        missing(scores.k_ppm),
         Zone::distance_ppm(near, zone),
-    ])
+    ]
 }
 
 /// What weighted drawbacks make of a price, in ppm: from 1.0.

@@ -2,20 +2,20 @@
 //! here and pinned by test.
 
 use kernel::{
-    Address, Billing, Ctx, Derived, DerivedSink, DueQueue, Fatal, Height, Hold, Indexed, IndexedMap, Item, Map, Result,
-    View,
+    Address, Amount, Billing, Ctx, Derived, DerivedSink, DueQueue, Fatal, Height, Hold, Indexed, IndexedMap, Item, Map, Overflow,
+    Result, View,
     chain::{Schema, schema},
 };
 
 use crate::{
     STORE,
     params::Params,
-    types::{Auction, Award, Bid, EndedLease, LastOrder, Order, OrderId, Phase, Round},
+    types::{Auction, Award, Bid, EndedLease, Order, OrderId, Phase, Round, Totals},
 };
 
 pub(crate) const SCHEMA: Item<Schema> = schema(STORE);
 pub(crate) const PARAMS: Item<Params> = Item::new(STORE, 1);
-pub(crate) const LAST_ORDER: Item<LastOrder> = Item::new(STORE, 2);
+pub(crate) const TOTALS: Item<Totals> = Item::new(STORE, 2);
 /// Orders with their live leases and their money.
 pub const ORDERS: IndexedMap<OrderId, Order> = IndexedMap::new(STORE, 3);
 /// Running auctions.
@@ -27,8 +27,10 @@ pub const ENDED_LEASES: IndexedMap<(OrderId, Round), EndedLease> = IndexedMap::n
 /// Decided rounds, until their order is pruned.
 pub const AWARDS: Map<(OrderId, Round), Award> = Map::new(STORE, 7);
 
-/// Orders by state and class.
+/// Orders by state.
 pub(crate) const ORDERS_BY_STATE: u8 = 0x10;
+/// Orders by state and class.
+pub(crate) const ORDERS_BY_CLASS: u8 = 0x18;
 /// Orders by tenant.
 pub(crate) const ORDERS_BY_TENANT: u8 = 0x11;
 /// Orders with a live lease, by its tenant.
@@ -59,7 +61,8 @@ pub(crate) const HELD_SEEDS: DueQueue<Height, OrderId, Auction> = DueQueue::new(
 
 impl Indexed<OrderId> for Order {
     fn derive(&self, _: &OrderId, out: &mut Derived) {
-        out.index(ORDERS_BY_STATE, &(self.state().number(), self.terms.class_id));
+        out.index(ORDERS_BY_STATE, &self.state().number());
+        out.index(ORDERS_BY_CLASS, &(self.state().number(), self.terms.class_id));
         out.index(ORDERS_BY_TENANT, &self.tenant);
         if let Phase::Leased(lease) = &self.phase {
             out.index(LEASES_BY_TENANT, &self.tenant);
@@ -126,9 +129,17 @@ pub fn params(ctx: &Ctx) -> Result<Params> {
 
 /// The number of a new order.
 pub(crate) fn next_order_id(ctx: &mut Ctx) -> Result<OrderId> {
-    let id = LAST_ORDER.load(ctx)?.id.checked_add(1).ok_or(kernel::Overflow)?;
-    LAST_ORDER.set(ctx, &LastOrder { id })?;
-    Ok(id)
+    let mut totals = TOTALS.load(ctx)?;
+    totals.last_order = totals.last_order.checked_add(1).ok_or(Overflow)?;
+    TOTALS.set(ctx, &totals)?;
+    Ok(totals.last_order)
+}
+
+/// Counts stake that bids and leases lock: `freed` before, `locked` now.
+pub(crate) fn count_locked(ctx: &mut Ctx, freed: Amount, locked: Amount) -> Result<()> {
+    let mut totals = TOTALS.load(ctx)?;
+    totals.locked = totals.locked.saturating_minus(freed).plus(locked)?;
+    TOTALS.set(ctx, &totals)
 }
 
 /// All bids of an order, first in rank first. There are at most `bids_max`.

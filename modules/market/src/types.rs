@@ -1,10 +1,10 @@
 //! The objects of the market: an order with its lease and its money in one record, an auction while it runs, bids,
 //! and what is kept of ended leases and decided rounds.
 //!
-//! Where an object stands is an enum whose variants hold what exists only there; a transition is a method that consumes
-//! the state it leaves.
+//! Where an object stands is an enum whose variants hold what exists only there; the ways from one to the next are in
+//! `lifecycle`.
 
-use kernel::{Address, Amount, At, Billing, Height, Hold, Overflow, enumeration, json, one_of, record};
+use kernel::{Address, Amount, At, Billing, Height, Hold, enumeration, json, one_of, record};
 use provider::{Zone, ZonePattern};
 use serde::{Deserialize, Serialize};
 
@@ -75,7 +75,8 @@ record! {
         pub served_s: u64 = 8,
         /// Its money.
         pub account: escrow::Account = 9,
-        /// Why its due work did not happen.
+        /// Why its due work did not happen. An import tries it again at once.
+        #[serde(skip)]
         pub hold: Option<Hold> = 10,
     }
 
@@ -191,7 +192,8 @@ record! {
         pub close_height: At<Height> = 4,
         /// How often it was extended.
         pub extensions: u32 = 5,
-        /// Why it was not decided when it was due.
+        /// Why it was not decided when it was due. An import tries it again at once.
+        #[serde(skip)]
         pub hold: Option<Hold> = 6,
     }
 
@@ -279,11 +281,14 @@ record! {
         pub weight: u128 = 7,
     }
 
-    /// The number of the last order.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct LastOrder {
-        /// 0: there was none yet.
-        pub id: OrderId = 1,
+    /// Running totals.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Totals {
+        /// The number of the last order; 0: there was none yet.
+        pub last_order: OrderId = 1,
+        /// The stake that all live bids and leases lock, in uflop.
+        pub locked: Amount = 2,
     }
 }
 
@@ -385,175 +390,5 @@ enumeration! {
         NotDelivered = 2,
         /// What was delivered was not good.
         Quality = 3,
-    }
-}
-
-/// What the chain does with an order by itself when its time comes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Timed {
-    /// T1: nobody bid.
-    Expire,
-    /// T3: the provider did not start.
-    NoStart,
-    /// T4: the money is about to run out.
-    LowFunds,
-    /// T5, T6, T7: the lease ends.
-    End(LeaseEnd),
-    /// T8: a closed order is deleted.
-    Prune,
-}
-
-impl Terms {
-    /// The ceiling for all units: ucredit a second times 10^18. Both factors are bounded when a message is read.
-    pub fn rate_max(&self) -> u128 {
-        self.max_unit_rate.saturating_mul(u128::from(self.count))
-    }
-
-    /// The price of all units at a price of one.
-    pub fn rate(&self, unit_rate: u128) -> u128 {
-        unit_rate.saturating_mul(u128::from(self.count))
-    }
-}
-
-impl Order {
-    /// Where it stands.
-    pub const fn state(&self) -> OrderState {
-        match self.phase {
-            Phase::Open(_) => OrderState::Open,
-            Phase::Bidding(_) => OrderState::Bidding,
-            Phase::Leased(_) => OrderState::Leased,
-            Phase::Closed(_) => OrderState::Closed,
-        }
-    }
-
-    /// Its wait for a first bid, while it waits.
-    pub const fn open(&self) -> Option<Open> {
-        match self.phase {
-            Phase::Open(open) => Some(open),
-            _ => None,
-        }
-    }
-
-    /// Its live lease.
-    pub const fn lease(&self) -> Option<&Lease> {
-        match &self.phase {
-            Phase::Leased(lease) => Some(lease),
-            _ => None,
-        }
-    }
-
-    /// Its live lease, to change it.
-    pub const fn lease_mut(&mut self) -> Option<&mut Lease> {
-        match &mut self.phase {
-            Phase::Leased(lease) => Some(lease),
-            _ => None,
-        }
-    }
-
-    /// What the chain does next with it and when; nothing while its auction runs, which has its own record. The queues,
-    /// `advance` and the queries all ask here, so an order is in one queue at the one time that counts.
-    pub fn next(&self) -> Option<(At<Billing>, Timed)> {
-        match &self.phase {
-            Phase::Open(open) => Some((open.expires_at, Timed::Expire)),
-            Phase::Bidding(_) => None,
-            Phase::Leased(lease) => self.next_of(lease),
-            Phase::Closed(closed) => Some((closed.prune_at, Timed::Prune)),
-        }
-    }
-
-    fn next_of(&self, lease: &Lease) -> Option<(At<Billing>, Timed)> {
-        let running = match lease.stage {
-            Stage::Starting(starting) => return Some((starting.deadline, Timed::NoStart)),
-            Stage::Active(running) => running,
-            Stage::Reclaiming(reclaiming) => reclaiming.running,
-        };
-        let dry_at = self.account.dry_at();
-        let end = [
-            running.end_at.map(|at| (at, LeaseEnd::EndReached)),
-            lease.stage.reclaim_deadline().map(|at| (at, LeaseEnd::Reclaimed)),
-            dry_at.map(|at| (at, LeaseEnd::OutOfFunds)),
-        ]
-        .into_iter()
-        .flatten()
-        // Of equal times the first counts, as the order of the list says.
-        .min_by_key(|(at, _)| *at)
-        .map(|(at, reason)| (at, Timed::End(reason)));
-        let low_at = dry_at.map(|at| at.saturating_minus(u64::from(self.grace_s)).max(running.started_at));
-        match (end, low_at) {
-            (Some((at, _)), Some(low)) if !lease.low_funds && low < at => Some((low, Timed::LowFunds)),
-            _ => end,
-        }
-    }
-}
-
-impl Starting {
-    /// The provider says that the units are there: payment starts.
-    pub fn confirm(self, now: At<Billing>, duration_s: u32, served_s: u64) -> Result<Running, Overflow> {
-        let left = u64::from(duration_s).saturating_sub(served_s);
-        let end_at = if duration_s == 0 { None } else { Some(now.plus(left)?) };
-        Ok(Running { started_at: now, end_at })
-    }
-}
-
-impl Running {
-    /// The provider takes its machines back after the notice that the bid promised; the full rate is paid until then.
-    pub fn reclaim(self, now: At<Billing>, reclaim_s: u32) -> Result<Reclaiming, Overflow> {
-        Ok(Reclaiming { running: self, deadline: now.plus(u64::from(reclaim_s))? })
-    }
-}
-
-impl Stage {
-    /// It waits for its start.
-    pub const fn starting(self) -> Option<Starting> {
-        match self {
-            Self::Starting(starting) => Some(starting),
-            _ => None,
-        }
-    }
-
-    /// It runs without a notice.
-    pub const fn active(self) -> Option<Running> {
-        match self {
-            Self::Active(running) => Some(running),
-            _ => None,
-        }
-    }
-
-    /// It runs, with a notice or without.
-    pub const fn running(self) -> Option<Running> {
-        match self {
-            Self::Starting(_) => None,
-            Self::Active(running) => Some(running),
-            Self::Reclaiming(reclaiming) => Some(reclaiming.running),
-        }
-    }
-
-    /// When the provider takes its machines back, if it gave notice.
-    pub const fn reclaim_deadline(self) -> Option<At<Billing>> {
-        match self {
-            Self::Reclaiming(reclaiming) => Some(reclaiming.deadline),
-            _ => None,
-        }
-    }
-
-    /// Its name, for messages to people.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Starting(_) => "starting",
-            Self::Active(_) => "active",
-            Self::Reclaiming(_) => "reclaiming",
-        }
-    }
-}
-
-impl Bid {
-    /// Its effective price: the smallest leads.
-    pub fn eff(&self) -> u128 {
-        self.unit_rate.saturating_mul(u128::from(self.multiplier_ppm))
-    }
-
-    /// Its place among the bids of its order: the smaller the better.
-    pub fn rank(&self) -> (u128, u64) {
-        (self.eff(), self.seq)
     }
 }

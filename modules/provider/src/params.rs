@@ -47,6 +47,8 @@ kernel::record! {
         pub decay_day_ppm: u32 = 14,
         /// The harmed tenant's share of a slash, in ppm; the rest is burned.
         pub harmed_ppm: u32 = 15,
+        /// The most due unbondings that one block pays.
+        pub unbondings_per_block_max: u32 = 16,
     }
 }
 
@@ -70,6 +72,7 @@ impl Params {
             reputation_prior: Amount::from_u64(2_000_000_000),
             decay_day_ppm: 977_160,
             harmed_ppm: 400_000,
+            unbondings_per_block_max: 200,
         }
     }
 
@@ -80,7 +83,10 @@ impl Params {
         };
         let list = |value: u32| (1..=LIST_LIMIT).contains(&value);
         range(!self.stake_price.is_zero(), "stake_price: expected above 0")?;
-        range(self.tier_bounds_usd.is_sorted_by(|low, high| low < high), "tier_bounds_usd: expected to rise")?;
+        range(
+            self.tier_bounds_usd.is_sorted_by(|low, high| low < high),
+            "tier_bounds_usd: expected to rise",
+        )?;
         let positive = self.tier_min_stake_uc.iter().all(|stake| !stake.is_zero());
         range(positive, "tier_min_stake_uc: expected each above 0")?;
         range(list(self.lines_max), "lines_max: expected 1 to 1024")?;
@@ -92,7 +98,8 @@ impl Params {
         range(self.uptime_start_ppm <= ONE_PPM, "uptime_start_ppm: expected at most 1000000")?;
         range(!self.reputation_prior.is_zero(), "reputation_prior: expected above 0")?;
         range(self.decay_day_ppm <= ONE_PPM, "decay_day_ppm: expected at most 1000000")?;
-        range(self.harmed_ppm <= ONE_PPM, "harmed_ppm: expected at most 1000000")
+        range(self.harmed_ppm <= ONE_PPM, "harmed_ppm: expected at most 1000000")?;
+        range(self.unbondings_per_block_max > 0, "unbondings_per_block_max: expected above 0")
     }
 
     /// What `stake` uflop count for, in ucredit, rounded down.

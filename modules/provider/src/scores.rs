@@ -54,7 +54,8 @@ impl Provider {
         if days == 0 {
             return;
         }
-        let fade = |value: Amount| Amount::new(decay(value.units(), days, params.decay_day_ppm)).unwrap_or(value);
+        let fade =
+            |value: Amount| Amount::new(decay(value.units(), days, params.decay_day_ppm)).unwrap_or(value);
         self.good = fade(self.good);
         self.bad = fade(self.bad);
         let slash = decay(u128::from(self.slash_ppm), days, params.decay_day_ppm);

@@ -6,7 +6,7 @@ use kernel::{Address, Amount, Ctx, ONE_PPM, Overflow, Result};
 use crate::{
     events::{ReputationRecorded, StakeSlashed},
     scores::Outcome,
-    state::{LINES, PROVIDERS, PARAMS, adjust, stake_pool},
+    state::{LINES, PARAMS, PROVIDERS, adjust, stake_pool},
     types::{Line, Provider, SlashReason},
     zone::Zone,
 };
@@ -80,7 +80,13 @@ pub fn release(
 }
 
 /// A lease has ended whose lock a slash has freed: its units are free.
-pub fn release_slashed(ctx: &mut Ctx, provider: Address, class_id: u32, zone: &Zone, count: u32) -> Result<()> {
+pub fn release_slashed(
+    ctx: &mut Ctx,
+    provider: Address,
+    class_id: u32,
+    zone: &Zone,
+    count: u32,
+) -> Result<()> {
     change_line(ctx, provider, class_id, zone, |line| line.leased = line.leased.saturating_sub(count))
 }
 
@@ -113,11 +119,8 @@ pub fn slash(
     let slash_ppm = record.slash_ppm;
     ctx.emit(&StakeSlashed { provider, reason, harmed, to_harmed, burned, slash_ppm });
     PROVIDERS.update(ctx, &provider, &record)?;
-    if let (Some(harmed), false) = (harmed, to_harmed.is_zero()) {
+    if let Some(harmed) = harmed {
         bank::transfer(ctx, stake_pool(), harmed, &bank::uflop(), to_harmed)?;
-    }
-    if burned.is_zero() {
-        return Ok(());
     }
     bank::burn(ctx, stake_pool(), &bank::uflop(), burned)
 }

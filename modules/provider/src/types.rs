@@ -4,6 +4,8 @@ use kernel::{Address, Amount, At, Billing, Derived, Hold, Indexed, Key, KeyBuf, 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    errors::Error,
+    msgs::Contact,
     params::Params,
     scores::Scores,
     state::{OFFERS, OPERATORS, STATUSES, UNBONDINGS_DUE, UNBONDINGS_HELD},
@@ -144,7 +146,63 @@ kernel::record! {
     }
 }
 
+/// The most bytes of a class's name.
+const CLASS_NAME_BYTES_MAX: usize = 64;
+
+impl Class {
+    /// Checks the ranges; rejects with BadClass.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let range = |holds: bool, expected: &'static str| {
+            if holds { Ok(()) } else { Err(Error::BadClass { expected }) }
+        };
+        range((1..=CLASS_NAME_BYTES_MAX).contains(&self.name.len()), "a name of 1 to 64 bytes")?;
+        range(self.id > 0, "an id above 0")?;
+        range(!self.ref_price_day.is_zero(), "a ref_price_day above 0")
+    }
+}
+
 impl Provider {
+    /// A provider without stake, units and history.
+    pub(crate) fn new(owner: Address, params: &Params, now: At<Billing>) -> Self {
+        Self {
+            owner,
+            operators: Vec::new(),
+            endpoints: Vec::new(),
+            encryption_key: [0; 32],
+            status: Status::Active,
+            stake_total: Amount::ZERO,
+            stake_locked: Amount::ZERO,
+            required_uc: params.tier_min(0),
+            minimum_uc: params.tier_min(0),
+            uptime_ppm: params.uptime_start_ppm,
+            good: Amount::ZERO,
+            bad: Amount::ZERO,
+            slash_ppm: 0,
+            scored_at: now,
+            created_at: now,
+            unbonding_seq: 0,
+            hold: None,
+        }
+    }
+
+    pub(crate) fn set_contact(&mut self, contact: &Contact) {
+        self.endpoints.clone_from(&contact.endpoints);
+        self.encryption_key = contact.encryption_key;
+    }
+
+    /// Numbers its next unbonding, of `amount` uflop that begin to unbond now.
+    pub(crate) fn next_unbonding(
+        &mut self,
+        amount: Amount,
+        params: &Params,
+        now: At<Billing>,
+    ) -> Result<(u32, Unbonding), Overflow> {
+        let seq = self.unbonding_seq.checked_add(1).ok_or(Overflow)?;
+        let due_at = now.plus(u64::from(params.unbonding_s))?;
+        self.unbonding_seq = seq;
+        Ok((seq, Unbonding { amount, due_at, hold: None }))
+    }
+
     /// Whether it can offer and bid.
     pub fn is_active(&self) -> bool {
         self.status == Status::Active
@@ -170,16 +228,6 @@ impl Provider {
         Scores::of(self, params, now)
     }
 
-    /// The free stake becomes locked. Its lack is an overflow: the caller's guard has refused it before.
-    pub(crate) fn lock(&mut self, amount: Amount) -> Result<(), Overflow> {
-        let locked = self.stake_locked.plus(amount)?;
-        if locked > self.stake_total {
-            return Err(Overflow);
-        }
-        self.stake_locked = locked;
-        Ok(())
-    }
-
     /// Adds what share of the stake was slashed: of what was not slashed before, `amount` in `total` is now.
     pub(crate) fn add_slash_rate(&mut self, amount: Amount, total: Amount) {
         let left = Amount::from(u64::from(ONE_PPM.saturating_sub(self.slash_ppm)));
@@ -190,6 +238,19 @@ impl Provider {
 }
 
 impl Line {
+    /// A line whose total grows to `total`: what a unit asks for is frozen in it anew.
+    pub(crate) fn frozen(
+        before: Option<Self>,
+        total: u32,
+        class: &Class,
+        params: &Params,
+    ) -> Result<Self, Overflow> {
+        let tier = params.tier(class.device_price_usd);
+        let (reserved, leased) = before.map_or((0, 0), |line| (line.reserved, line.leased));
+        let unit_required = params.unit_required(tier, class.ref_price_day)?;
+        Ok(Self { total, reserved, leased, unit_required, tier_min: params.tier_min(tier), hold: None })
+    }
+
     /// Units that nothing holds.
     pub const fn free(&self) -> u32 {
         self.total.saturating_sub(self.reserved).saturating_sub(self.leased)

@@ -63,7 +63,8 @@ impl Zone {
 impl ZonePattern {
     /// Reads a zone, or its first one or two segments.
     pub fn parse(text: &str) -> Result<Self, Reject> {
-        let expected = "expected country, country/region or country/region/metro, each 1 to 16 of a-z, 0-9 and -";
+        let expected =
+            "expected country, country/region or country/region/metro, each 1 to 16 of a-z, 0-9 and -";
         if segments(text).is_some() {
             return Ok(Self(text.to_owned()));
         }
@@ -176,7 +177,19 @@ mod tests {
             assert_eq!(zone(good).as_str(), good);
         }
         let long = format!("{}/b/c", "a".repeat(17));
-        for bad in ["", "de", "de/he", "de/he/", "/he/fra", "de//fra", "de/he/fra/x", "DE/he/fra", "de/he/fr_a", "de/he/fr a", &long] {
+        for bad in [
+            "",
+            "de",
+            "de/he",
+            "de/he/",
+            "/he/fra",
+            "de//fra",
+            "de/he/fra/x",
+            "DE/he/fra",
+            "de/he/fr_a",
+            "de/he/fr a",
+            &long,
+        ] {
             assert!(Zone::parse(bad).is_err(), "{bad:?}");
         }
         assert!(Zone::parse(&"a/".repeat(1 << 20)).unwrap_err().message.len() < 200);
@@ -201,7 +214,12 @@ mod tests {
     #[test]
     fn distance_counts_what_is_shared_from_the_left() {
         let near = zone("de/hessen/fra");
-        let rows = [("de/hessen/fra", 0), ("de/hessen/kassel", 300_000), ("de/bayern/fra", 600_000), ("us/hessen/fra", 1_000_000)];
+        let rows = [
+            ("de/hessen/fra", 0),
+            ("de/hessen/kassel", 300_000),
+            ("de/bayern/fra", 600_000),
+            ("us/hessen/fra", 1_000_000),
+        ];
         for (other, expected) in rows {
             assert_eq!(Zone::distance_ppm(Some(&near), &zone(other)), expected, "{other}");
             assert_eq!(Zone::distance_ppm(None, &zone(other)), 0);

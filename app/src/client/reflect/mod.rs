@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use prost::Message;
 use prost_reflect::{
-    DescriptorError, DescriptorPool, DeserializeOptions, DynamicMessage, ExtensionDescriptor, FieldDescriptor, Kind,
-    MessageDescriptor, MethodDescriptor, ReflectMessage, SerializeOptions, Value,
+    DescriptorError, DescriptorPool, DeserializeOptions, DynamicMessage, ExtensionDescriptor,
+    FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, ReflectMessage, SerializeOptions, Value,
 };
 use prost_types::Any;
 
@@ -88,7 +88,10 @@ impl Reflection {
             for location in &info.location {
                 if let Some(comment) = &location.leading_comments {
                     let lines: Vec<&str> = comment.lines().map(str::trim).collect();
-                    comments.insert((file.name().to_owned(), location.path.clone()), lines.join(" ").trim().into());
+                    comments.insert(
+                        (file.name().to_owned(), location.path.clone()),
+                        lines.join(" ").trim().into(),
+                    );
                 }
             }
         }
@@ -162,7 +165,9 @@ impl Reflection {
                 Value::String(address) => signers.push(address.clone()),
                 Value::Message(inner) => signers.extend(self.signers(inner)),
                 Value::List(list) => {
-                    signers.extend(list.iter().filter_map(Value::as_message).flat_map(|inner| self.signers(inner)));
+                    signers.extend(
+                        list.iter().filter_map(Value::as_message).flat_map(|inner| self.signers(inner)),
+                    );
                 }
                 _ => {}
             }
@@ -191,7 +196,8 @@ impl Reflection {
         let failed = |source| Error::NotJson { name: message.full_name().into(), source };
         let mut reader = serde_json::Deserializer::from_str(text);
         let options = DeserializeOptions::new().deny_unknown_fields(true);
-        let read = DynamicMessage::deserialize_with_options(message.clone(), &mut reader, &options).map_err(failed)?;
+        let read = DynamicMessage::deserialize_with_options(message.clone(), &mut reader, &options)
+            .map_err(failed)?;
         reader.end().map_err(failed)?;
         Ok(read)
     }
@@ -233,3 +239,6 @@ pub fn short_value_name(field_enum: &prost_reflect::EnumDescriptor, value: &str)
 pub fn is_message(field: &FieldDescriptor, name: &str) -> bool {
     matches!(field.kind(), Kind::Message(message) if message.full_name() == name)
 }
+
+#[cfg(test)]
+mod tests;

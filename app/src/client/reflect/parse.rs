@@ -25,7 +25,12 @@ pub struct Error {
 
 impl Reflection {
     /// Sets a field from the words that were written for it: one, or for a list any number.
-    pub fn set_field(&self, message: &mut DynamicMessage, field: &FieldDescriptor, words: &[String]) -> Result<(), Error> {
+    pub fn set_field(
+        &self,
+        message: &mut DynamicMessage,
+        field: &FieldDescriptor,
+        words: &[String],
+    ) -> Result<(), Error> {
         let mut values = Vec::new();
         for word in words {
             let texts: Vec<&str> = if splits(field) { word.split(',').collect() } else { vec![word] };
@@ -138,10 +143,8 @@ fn coin(message: &MessageDescriptor, (amount, denom): (u128, String)) -> Option<
 /// One side of a MsgMultiSend, as `ADDRESS=COINS`.
 fn share(message: &MessageDescriptor, address: &str, coins: &str) -> Option<DynamicMessage> {
     let Kind::Message(coin_type) = message.get_field_by_name("coins")?.kind() else { return None };
-    let coins: Option<Vec<Value>> = units::coins(coins)?
-        .into_iter()
-        .map(|each| coin(&coin_type, each).map(Value::Message))
-        .collect();
+    let coins: Option<Vec<Value>> =
+        units::coins(coins)?.into_iter().map(|each| coin(&coin_type, each).map(Value::Message)).collect();
     let mut share = DynamicMessage::new(message.clone());
     share.try_set_field_by_name("address", Value::String(address.trim().to_owned())).ok()?;
     share.try_set_field_by_name("coins", Value::List(coins?)).ok()?;

@@ -209,7 +209,9 @@ mod tests {
     #[test]
     fn coins_are_sorted_and_distinct() {
         assert_eq!(coins("5uflop,1CREDIT"), Some(vec![(1_000_000, "ucredit".into()), (5, "uflop".into())]));
-        for bad in ["", "5", "uflop", "5uflop,", "5uflop,6uflop", "1FLOP,2uflop", "1.5uflop", "5u flop", "05uflop"] {
+        for bad in
+            ["", "5", "uflop", "5uflop,", "5uflop,6uflop", "1FLOP,2uflop", "1.5uflop", "5u flop", "05uflop"]
+        {
             assert_eq!(coins(bad), None, "{bad:?}");
         }
     }

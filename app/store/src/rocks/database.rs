@@ -5,8 +5,8 @@ use std::path::Path;
 use bytes::Bytes;
 use kernel::{Fatal, Space};
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRawIterator, DBRecoveryMode,
-    Options as DbOptions, ReadOptions, WriteBatch, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRawIterator,
+    DBRecoveryMode, Options as DbOptions, ReadOptions, WriteBatch, WriteOptions,
 };
 
 use super::layout;
@@ -20,8 +20,8 @@ pub(super) struct Database {
 
 /// A write buffer a family: a full block of 10,000 changes is about 2 MB, so a buffer is flushed every thirty of them.
 const WRITE_BUFFER_BYTES: usize = 64 << 20;
-/// Log files up to this size are replayed after a crash, about a second's work.
-const LOG_BYTES_MAX: u64 = 256 << 20;
+/// Log files up to this size are replayed at a start, about a second's work.
+const LOG_BYTES_MAX: u64 = 128 << 20;
 /// Files that are open at once; far below the usual limit of 1,024 descriptors of a process that also serves clients.
 const OPEN_FILES_MAX: i32 = 512;
 /// Bloom filters of 10 bits a key let a read of an absent key miss a file with 99 % certainty.
@@ -43,7 +43,8 @@ impl Database {
         options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
         // One cache for all families, indexes and filters in it, so that memory has one bound.
         let cache = Cache::new_lru_cache(cache_bytes);
-        let families = layout::FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
+        let families =
+            layout::FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
         let db = DB::open_cf_descriptors(&options, path, families).map_err(failed)?;
         Ok(Self { db, sync })
     }
@@ -70,11 +71,17 @@ impl Database {
     }
 
     /// The first undo entry of a key above `height`.
-    pub(super) fn undo_above(&self, space: Space, key: &[u8], height: u64) -> Result<Option<Option<Bytes>>, Fatal> {
+    pub(super) fn undo_above(
+        &self,
+        space: Space,
+        key: &[u8],
+        height: u64,
+    ) -> Result<Option<Option<Bytes>>, Fatal> {
         let from = layout::undo(space, key, height.saturating_add(1));
         let end = layout::undo(space, key, u64::MAX);
         let mut rows = self.rows(layout::UNDO, from, Some(end))?;
-        let decode = |entry: &[u8], old: &[u8]| layout::decode_old(old).ok_or_else(|| malformed(layout::UNDO, entry));
+        let decode =
+            |entry: &[u8], old: &[u8]| layout::decode_old(old).ok_or_else(|| malformed(layout::UNDO, entry));
         rows.next_with(decode).transpose()
     }
 
@@ -114,7 +121,12 @@ impl Database {
     }
 
     /// The rows of a family from `start` to `end`.
-    pub(super) fn rows(&self, family: &'static str, start: Vec<u8>, end: Option<Vec<u8>>) -> Result<Rows<'_>, Fatal> {
+    pub(super) fn rows(
+        &self,
+        family: &'static str,
+        start: Vec<u8>,
+        end: Option<Vec<u8>>,
+    ) -> Result<Rows<'_>, Fatal> {
         let mut options = ReadOptions::default();
         if let Some(end) = end {
             if end <= start {
@@ -131,6 +143,8 @@ impl Database {
     pub(super) fn write(&self, batch: WriteBatch) -> Result<(), Fatal> {
         let mut options = WriteOptions::default();
         options.set_sync(self.sync);
+        // The batch is sorted, so the place of a key in the memtable is near that of the one before.
+        options.set_memtable_insert_hint_per_batch(true);
         self.db.write_opt(batch, &options).map_err(failed)
     }
 
@@ -157,7 +171,10 @@ pub(super) struct Rows<'a> {
 
 impl Rows<'_> {
     /// Reads the next row's key and value through `decode`.
-    pub(super) fn next_with<T>(&mut self, decode: impl FnOnce(&[u8], &[u8]) -> Result<T, Fatal>) -> Option<Result<T, Fatal>> {
+    pub(super) fn next_with<T>(
+        &mut self,
+        decode: impl FnOnce(&[u8], &[u8]) -> Result<T, Fatal>,
+    ) -> Option<Result<T, Fatal>> {
         let iterator = self.iterator.as_mut()?;
         let Some((key, value)) = iterator.item() else {
             return iterator.status().err().map(|error| Err(failed(error)));
@@ -174,8 +191,8 @@ fn family_options(name: &str, cache: &Cache) -> DbOptions {
     blocks.set_block_size(BLOCK_BYTES);
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    // Only records are read by whole keys; the other families are read in order.
-    if name == layout::STATE {
+    // Undo is read in order, and meta is small.
+    if name == layout::STATE || name == layout::DERIVED {
         blocks.set_bloom_filter(BLOOM_BITS, false);
     }
     let mut options = DbOptions::default();

@@ -72,8 +72,20 @@ pub(super) const fn family(space: Space) -> &'static str {
 }
 
 pub(super) fn record(space: Space, key: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(key.len().saturating_add(1));
+    write_record(space, key, &mut out);
+    out
+}
+
+pub(super) fn write_record(space: Space, key: &[u8], out: &mut Vec<u8>) {
     let (Space::State(StoreId(id)) | Space::Derived(StoreId(id))) = space;
-    [&[id], key].concat()
+    out.push(id);
+    out.extend_from_slice(key);
+}
+
+/// A record's name among those of all spaces.
+pub(super) fn cached(space: Space, key: &[u8]) -> Vec<u8> {
+    [space_bytes(space).as_slice(), key].concat()
 }
 
 /// The first key behind all of a space; `None`: the family ends with it.
@@ -89,24 +101,33 @@ pub(super) fn block(height: u64) -> Vec<u8> {
 
 /// The undo entry of a key that the block of `height` changed.
 pub(super) fn undo(space: Space, key: &[u8], height: u64) -> Vec<u8> {
-    let mut out = undo_from(space, key);
-    out.extend([0, 0]);
-    out.extend(height.to_be_bytes());
+    let mut out = Vec::with_capacity(key.len().saturating_add(16));
+    write_undo(space, key, height, &mut out);
     out
+}
+
+pub(super) fn write_undo(space: Space, key: &[u8], height: u64, out: &mut Vec<u8>) {
+    write_undo_from(space, key, out);
+    out.extend_from_slice(&[0, 0]);
+    out.extend_from_slice(&height.to_be_bytes());
 }
 
 /// Where the undo entries of `key` and of all keys after it begin.
 pub(super) fn undo_from(space: Space, key: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(key.len().saturating_add(16));
-    out.push(ENTRY);
-    out.extend(space_bytes(space));
-    for byte in key {
-        out.push(*byte);
-        if *byte == 0 {
-            out.push(255);
-        }
-    }
+    let mut out = Vec::new();
+    write_undo_from(space, key, &mut out);
     out
+}
+
+fn write_undo_from(space: Space, key: &[u8], out: &mut Vec<u8>) {
+    out.push(ENTRY);
+    out.extend_from_slice(&space_bytes(space));
+    let mut parts = key.split(|byte| *byte == 0);
+    out.extend_from_slice(parts.next().unwrap_or_default());
+    for part in parts {
+        out.extend_from_slice(&[0, 255]);
+        out.extend_from_slice(part);
+    }
 }
 
 /// The first key behind all undo entries of a space.
@@ -133,8 +154,9 @@ pub(super) fn decode_undo(bytes: &[u8]) -> Option<(Bytes, u64)> {
     Some((key.into(), u64::from_be_bytes(*height)))
 }
 
-pub(super) fn encode_old(old: Option<&[u8]>) -> Vec<u8> {
-    old.map_or_else(|| vec![0], |value| [&[1], value].concat())
+pub(super) fn write_old(old: Option<&[u8]>, out: &mut Vec<u8>) {
+    out.push(u8::from(old.is_some()));
+    out.extend_from_slice(old.unwrap_or_default());
 }
 
 pub(super) fn decode_old(bytes: &[u8]) -> Option<Option<Bytes>> {

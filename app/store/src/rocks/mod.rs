@@ -5,6 +5,7 @@ mod hints;
 mod layout;
 mod open;
 mod prune;
+mod rows;
 mod view;
 
 use std::{
@@ -17,16 +18,18 @@ use std::{
 
 use bytes::Bytes;
 use kernel::{AppHash, Backend, Change, Changes, Fatal, HeightError, Proof, Space, Staged, StoreId, View};
-use rocksdb::WriteBatch;
+use rocksdb::{ColumnFamily, WriteBatch};
 
 use crate::{
     candidate,
     forest::{Forest, StagedForest},
+    hash,
 };
 use database::{Database, malformed};
 use hints::Hints;
 use layout::Last;
 use prune::Pruner;
+use rows::RowCache;
 use view::RocksView;
 
 pub use open::OpenError;
@@ -43,6 +46,8 @@ pub struct Options {
     pub proof_bytes: u64,
     /// Bytes of RocksDB's block cache. 256 MiB.
     pub cache_bytes: usize,
+    /// How many rows of the last height are kept ready, at 56 bytes a place and up to 1 kB a row. 262,144.
+    pub rows_cached: usize,
     /// Whether a commit is synced to disk. Only benchmarks and tests of other things set it to false.
     pub sync: bool,
     /// The chain that the home must belong to; `None`: not checked here, see [`RocksBackend::check_chain_id`].
@@ -58,6 +63,7 @@ impl Options {
             history: 256,
             proof_bytes: 256 << 20,
             cache_bytes: 256 << 20,
+            rows_cached: 1 << 18,
             sync: true,
             chain_id: None,
         }
@@ -90,6 +96,7 @@ struct Core {
     history: u64,
     forest: RwLock<Forest>,
     hints: Mutex<Hints>,
+    rows: RowCache,
     last: RwLock<Option<Last>>,
     writer: Mutex<Writer>,
     /// The height of the last batch that began to be written.
@@ -98,6 +105,14 @@ struct Core {
     pruned_to: AtomicU64,
     /// Views from before a rollback have ended.
     rollbacks: AtomicU64,
+}
+
+/// The two families that hold the latest version.
+struct Records<'a> {
+    state: &'a ColumnFamily,
+    derived: &'a ColumnFamily,
+    /// The name of the row that is being written.
+    name: Vec<u8>,
 }
 
 /// What only the writer needs.
@@ -125,8 +140,12 @@ impl Backend for RocksBackend {
         let mut writer = lock(&core.writer);
         writer.refuse_after_failure()?;
         let before = *read(&core.last);
-        let (nodes, changes) =
-            candidate::checked(staged, height, before.map(|last| (last.height, last.app_hash)), &read(&core.forest))?;
+        let (nodes, changes) = candidate::checked(
+            staged,
+            height,
+            before.map(|last| (last.height, last.app_hash)),
+            &read(&core.forest),
+        )?;
         let last = Last {
             height,
             app_hash: nodes.app_hash,
@@ -134,7 +153,10 @@ impl Backend for RocksBackend {
             pruned_to: height.saturating_sub(core.history).max(before.map_or(0, |last| last.pruned_to)),
         };
         let batch = core.commit_batch(&last, &changes, &writer)?;
-        core.write(&mut writer, batch, height)?;
+        core.writing.store(height, SeqCst);
+        // The cache follows while the batch is written: it serves no view until the commit is complete, nor after a failure.
+        let (written, ()) = hash::both(changes.len(), move || core.database.write(batch), || core.rows.advance(&changes));
+        writer.or_fail(written)?;
         writer.chain_id_is_stored();
         let adopted = write(&core.forest).commit(nodes, height);
         writer.or_fail(adopted.map_err(Fatal::from))?;
@@ -142,7 +164,7 @@ impl Backend for RocksBackend {
         core.pruned_to.store(last.pruned_to, SeqCst);
         *write(&core.last) = Some(last);
         drop(writer);
-        self.pruner.block_committed();
+        self.pruner.block_committed(changes);
         Ok(self.view_at(height))
     }
 
@@ -163,7 +185,8 @@ impl Backend for RocksBackend {
         writer.refuse_after_failure()?;
         // Nobody gets a view while what it would read is changing.
         let mut last = write(&core.last);
-        let current = last.ok_or_else(|| Fatal::Storage("nothing is committed: there is no height to go back to".into()))?;
+        let current = last
+            .ok_or_else(|| Fatal::Storage("nothing is committed: there is no height to go back to".into()))?;
         let (height, before) =
             candidate::rollback_target(Some((current.height, current.app_hash)), Some(current.oldest()))?;
         let (changes, rows) = core.undone(height)?;
@@ -172,7 +195,8 @@ impl Backend for RocksBackend {
         let target = Last { height: before, app_hash: nodes.app_hash, ..current };
         let batch = core.rollback_batch(height, &target, &changes, rows)?;
         core.rollbacks.fetch_add(1, SeqCst);
-        core.write(&mut writer, batch, before)?;
+        core.writing.store(before, SeqCst);
+        writer.or_fail(core.database.write(batch))?;
         let adopted = core.take_back(nodes, before);
         writer.or_fail(adopted)?;
         *last = Some(target);
@@ -205,16 +229,26 @@ impl Core {
     /// State, derived entries, undo, height and app hash of a block, each family in the order of its keys.
     fn commit_batch(&self, last: &Last, changes: &Changes, writer: &Writer) -> Result<WriteBatch, Fatal> {
         let mut batch = WriteBatch::default();
-        self.put_records(&mut batch, changes)?;
+        let mut records = self.records()?;
         let undo = self.database.family(layout::UNDO)?;
-        for ((space, key), change) in changes {
-            batch.put_cf(undo, layout::undo(*space, key, last.height), layout::encode_old(change.old.as_deref()));
+        let (mut row, mut old, mut listed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut part = 0_u32;
+        for (index, ((space, key), change)) in changes.iter().enumerate() {
+            if index % layout::LISTED_KEYS_MAX == 0 && index > 0 {
+                batch.put_cf(undo, layout::list(last.height, part), &listed);
+                listed.clear();
+                part = part.saturating_add(1);
+            }
+            records.put(&mut batch, *space, key, change.new.as_deref());
+            row.clear();
+            layout::write_undo(*space, key, last.height, &mut row);
+            old.clear();
+            layout::write_old(change.old.as_deref(), &mut old);
+            batch.put_cf(undo, &row, &old);
+            layout::encode_listed(*space, key, &mut listed);
         }
-        let keys: Vec<&(Space, Bytes)> = changes.keys().collect();
-        for (part, keys) in (0_u32..).zip(keys.chunks(layout::LISTED_KEYS_MAX)) {
-            let mut row = Vec::new();
-            keys.iter().for_each(|(space, key)| layout::encode_listed(*space, key, &mut row));
-            batch.put_cf(undo, layout::list(last.height, part), row);
+        if !listed.is_empty() {
+            batch.put_cf(undo, layout::list(last.height, part), &listed);
         }
         let meta = self.database.family(layout::META)?;
         batch.put_cf(meta, layout::META_LAST, last.encode());
@@ -236,9 +270,10 @@ impl Core {
         rows: Vec<Vec<u8>>,
     ) -> Result<WriteBatch, Fatal> {
         let mut batch = WriteBatch::default();
-        self.put_records(&mut batch, changes)?;
+        let mut records = self.records()?;
         let undo = self.database.family(layout::UNDO)?;
-        for (space, key) in changes.keys() {
+        for ((space, key), change) in changes {
+            records.put(&mut batch, *space, key, change.new.as_deref());
             batch.delete_cf(undo, layout::undo(*space, key, height));
         }
         for row in rows {
@@ -250,16 +285,9 @@ impl Core {
         Ok(batch)
     }
 
-    fn put_records(&self, batch: &mut WriteBatch, changes: &Changes) -> Result<(), Fatal> {
+    fn records(&self) -> Result<Records<'_>, Fatal> {
         let (state, derived) = (self.database.family(layout::STATE)?, self.database.family(layout::DERIVED)?);
-        for ((space, key), change) in changes {
-            let family = if matches!(space, Space::State(_)) { state } else { derived };
-            match &change.new {
-                Some(value) => batch.put_cf(family, layout::record(*space, key), value),
-                None => batch.delete_cf(family, layout::record(*space, key)),
-            }
-        }
-        Ok(())
+        Ok(Records { state, derived, name: Vec::new() })
     }
 
     /// What takes the block of `height` back, and the rows of its list.
@@ -290,13 +318,20 @@ impl Core {
     fn take_back(&self, nodes: StagedForest, height: u64) -> Result<(), Fatal> {
         write(&self.forest).roll_back(nodes, height)?;
         *lock(&self.hints) = Hints::new(height);
+        self.rows.clear();
         Ok(())
     }
+}
 
-    /// Writes a batch once. What follows a failure could rest on a write that was lost, so nothing is written after one.
-    fn write(&self, writer: &mut Writer, batch: WriteBatch, height: u64) -> Result<(), Fatal> {
-        self.writing.store(height, SeqCst);
-        writer.or_fail(self.database.write(batch))
+impl Records<'_> {
+    fn put(&mut self, batch: &mut WriteBatch, space: Space, key: &[u8], value: Option<&[u8]>) {
+        let family = if matches!(space, Space::State(_)) { self.state } else { self.derived };
+        self.name.clear();
+        layout::write_record(space, key, &mut self.name);
+        match value {
+            Some(value) => batch.put_cf(family, &self.name, value),
+            None => batch.delete_cf(family, &self.name),
+        }
     }
 }
 
@@ -308,6 +343,7 @@ impl Writer {
         }
     }
 
+    /// A write is never retried: what follows a failure could rest on a write that was lost, so nothing is written after one.
     fn or_fail<T>(&mut self, result: Result<T, Fatal>) -> Result<T, Fatal> {
         result.inspect_err(|fatal| {
             self.failed.get_or_insert(fatal.to_string());

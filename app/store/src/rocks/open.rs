@@ -16,6 +16,7 @@ use super::{
     hints::Hints,
     layout::{self, Last},
     prune::Pruner,
+    rows::RowCache,
 };
 use crate::{
     Broken,
@@ -97,6 +98,7 @@ impl RocksBackend {
             history: options.history,
             forest: RwLock::new(forest),
             hints: Mutex::new(Hints::new(height)),
+            rows: RowCache::new(options.rows_cached),
             last: RwLock::new(last),
             writer: Mutex::new(writer),
             writing: AtomicU64::new(height),

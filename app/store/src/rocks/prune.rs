@@ -9,7 +9,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use kernel::Fatal;
+use kernel::{Changes, Fatal};
 use rocksdb::WriteBatch;
 
 use super::{Core, database::malformed, layout, lock};
@@ -20,7 +20,7 @@ const ROWS_A_BLOCK: usize = 16;
 
 /// The thread that prunes. It ends when this is dropped, after the blocks that it was told of.
 pub(super) struct Pruner {
-    committed: Option<Sender<()>>,
+    committed: Option<Sender<Changes>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -35,10 +35,10 @@ impl Pruner {
         Ok(Self { committed: Some(committed), thread: Some(thread) })
     }
 
-    /// Tells of a commit.
-    pub(super) fn block_committed(&self) {
+    /// Tells of a commit. Its changes end on the thread as well, since to free them takes a while.
+    pub(super) fn block_committed(&self, changes: Changes) {
         // The thread ends early only after a failure, which the next commit reports.
-        if self.committed.as_ref().is_some_and(|blocks| blocks.send(()).is_err()) {
+        if self.committed.as_ref().is_some_and(|blocks| blocks.send(changes).is_err()) {
             tracing::debug!("the pruning thread has ended");
         }
     }
@@ -53,7 +53,7 @@ impl Drop for Pruner {
     }
 }
 
-fn run(core: &Core, blocks: &Receiver<()>) {
+fn run(core: &Core, blocks: &Receiver<Changes>) {
     let mut from = 0;
     while blocks.recv().is_ok() {
         match prune(core, from) {

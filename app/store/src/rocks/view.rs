@@ -25,8 +25,17 @@ impl View for RocksView {
     }
 
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Fatal> {
+        // The cache follows the last version, so a view of the past has no use for it.
+        let cached = self.core.rows.get(space, key);
+        if let Some(value) = cached
+            && self.is_latest()
+        {
+            self.check()?;
+            return Ok(value);
+        }
         let current = self.core.database.get(space, key)?;
         if self.is_latest() {
+            self.core.rows.fill(space, key, current.clone(), || self.is_latest());
             self.check()?;
             return Ok(current);
         }
@@ -60,7 +69,7 @@ impl View for RocksView {
 impl RocksView {
     /// No later block had begun to be written when this was called.
     fn is_latest(&self) -> bool {
-        self.core.writing.load(SeqCst) == self.height
+        self.core.writing.load(SeqCst) == self.height && self.core.rollbacks.load(SeqCst) == self.rollbacks
     }
 
     fn check(&self) -> Result<(), Fatal> {

@@ -97,7 +97,8 @@ pub fn verifies(proof: &Proof, store: &str, key: &[u8], value: Option<&[u8]>, ap
     let [trie, roots] = proof.ops.as_slice() else { return false };
     assert_eq!((trie.kind, roots.kind), ("ics23:underbid", "ics23:simple"));
     assert_eq!((trie.key.as_slice(), roots.key.as_slice()), (key, store.as_bytes()));
-    let (trie, roots) = (CommitmentProof::decode(&*trie.data).unwrap(), CommitmentProof::decode(&*roots.data).unwrap());
+    let (trie, roots) =
+        (CommitmentProof::decode(&*trie.data).unwrap(), CommitmentProof::decode(&*roots.data).unwrap());
     let Some(ics23::commitment_proof::Proof::Exist(in_roots)) = &roots.proof else { return false };
     let root = &in_roots.value;
     let in_trie = match value {
@@ -137,7 +138,11 @@ pub fn assert_shows(view: &dyn View, rows: &Rows, absent: &[Bytes]) {
         let all = KeyRange { start: &[], end: None };
         assert_eq!(view.scan(space, all, 10_000).unwrap(), plain_scan(rows, space, all, 10_000), "{space:?}");
         for key in absent.iter().chain(rows.keys().map(|(_, key)| key)) {
-            assert_eq!(view.get(space, key).unwrap(), rows.get(&(space, key.clone())).cloned(), "{space:?} {key:?}");
+            assert_eq!(
+                view.get(space, key).unwrap(),
+                rows.get(&(space, key.clone())).cloned(),
+                "{space:?} {key:?}"
+            );
         }
     }
 }

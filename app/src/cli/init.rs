@@ -1,0 +1,227 @@
+//! `underbid init`: a home that CometBFT and the application share.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process,
+};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{
+    Context, Failure, Format,
+    terminal::{print, print_json, read_text},
+};
+use crate::{
+    abci::server,
+    client::keys::Keyring,
+    config::{self, Config},
+    genesis,
+};
+
+/// The program that runs consensus.
+const COMETBFT: &str = "cometbft";
+
+#[derive(Args)]
+pub(super) struct InitArgs {
+    /// The network's genesis; one without validators gets this node as its only one
+    #[arg(long, value_name = "FILE")]
+    genesis: Option<String>,
+    /// CometBFT's program [default: the one on PATH]
+    #[arg(long, value_name = "PATH")]
+    cometbft: Option<PathBuf>,
+    /// Replaces configuration and genesis that are there; keys and data always stay
+    #[arg(long)]
+    force: bool,
+}
+
+pub(super) fn run(context: &Context<'_>, args: &InitArgs) -> Result<(), Failure> {
+    let config = context.config;
+    let home = &config.home;
+    if let server::Address::Unix(path) = &config.abci
+        && path.as_os_str().len() > server::UNIX_PATH_BYTES_MAX
+    {
+        let bytes = path.as_os_str().len();
+        return Err(Failure::failed(format!(
+            "{}: the socket's path has {bytes} bytes, expected at most {}: choose a shorter home, or `abci`",
+            path.display(),
+            server::UNIX_PATH_BYTES_MAX
+        )));
+    }
+    if !args.force {
+        refuse_existing(home)?;
+    }
+    // Whatever is wrong with the input is found before anything is written.
+    let genesis = args.genesis.as_deref().map(|file| read_genesis(file, config)).transpose()?;
+    let cometbft = find_cometbft(args)?;
+
+    fs::create_dir_all(home.join("config"))?;
+    fs::create_dir_all(home.join("data"))?;
+    Keyring::new(home, config.keyring).create()?;
+    write(&home.join("config/app.toml"), &config::template())?;
+    if let Some(program) = &cometbft {
+        run_cometbft(program, home)?;
+        point_to_application(&home.join("config/config.toml"), config)?;
+    }
+    install_genesis(config, genesis)?;
+    report(context, cometbft.as_deref(), args.genesis.is_some())
+}
+
+fn refuse_existing(home: &Path) -> Result<(), Failure> {
+    let files = ["config/app.toml", "config/config.toml", "config/genesis.json"];
+    match files.iter().map(|file| home.join(file)).find(|path| path.exists()) {
+        Some(path) => Err(Failure::failed(format!(
+            "{} exists already: expected an empty home, or --force to replace configuration and genesis",
+            path.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// A genesis file: a JSON object.
+type Document = serde_json::Map<String, Value>;
+
+/// A genesis that the application accepts once it has validators, with the wanted chain id.
+fn read_genesis(file: &str, config: &Config) -> Result<Document, Failure> {
+    let failed = |why: String| Failure::failed(format!("{file}: {why}"));
+    let text = read_text(file)?;
+    let mut genesis: Document =
+        serde_json::from_str(&text).map_err(|e| failed(format!("expected a JSON object: {e}")))?;
+    if let Some(id) = &config.chain_id {
+        genesis.insert("chain_id".into(), json!(id));
+    }
+    if validators(&genesis).is_some() {
+        validate(&genesis).map_err(|e| failed(e.message))?;
+    }
+    Ok(genesis)
+}
+
+/// The validators, if there is one.
+fn validators(genesis: &Document) -> Option<&Value> {
+    genesis.get("validators").filter(|list| list.as_array().is_some_and(|list| !list.is_empty()))
+}
+
+/// The program to run; none where there is none on PATH and none was asked for.
+fn find_cometbft(args: &InitArgs) -> Result<Option<PathBuf>, Failure> {
+    match &args.cometbft {
+        Some(path) if path.is_file() => Ok(Some(path.clone())),
+        Some(path) => Err(Failure::failed(format!("--cometbft {}: expected a program", path.display()))),
+        None => {
+            let folders = std::env::var_os("PATH").unwrap_or_default();
+            Ok(std::env::split_paths(&folders)
+                .map(|folder| folder.join(COMETBFT))
+                .find(|path| path.is_file()))
+        }
+    }
+}
+
+fn run_cometbft(program: &Path, home: &Path) -> Result<(), Failure> {
+    let failed =
+        |why: String| Failure::failed(format!("{} init --home {}: {why}", program.display(), home.display()));
+    let done = process::Command::new(program)
+        .args(["init", "--home"])
+        .arg(home)
+        .output()
+        .map_err(|e| failed(e.to_string()))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    Err(failed(String::from_utf8_lossy(&done.stderr).trim().to_owned()))
+}
+
+/// Sets the two lines of CometBFT's configuration that name the application; its comments stay.
+fn point_to_application(path: &Path, config: &Config) -> Result<(), Failure> {
+    let text = fs::read_to_string(path).map_err(|e| Failure::failed(format!("{}: {e}", path.display())))?;
+    let mut found = 0;
+    let lines = text.lines().map(|line| match line {
+        line if line.starts_with("proxy_app =") => {
+            found += 1;
+            format!("proxy_app = {:?}", config.abci.to_string())
+        }
+        line if line.starts_with("abci =") => {
+            found += 1;
+            "abci = \"socket\"".to_owned()
+        }
+        line => line.to_owned(),
+    });
+    let text = lines.collect::<Vec<_>>().join("\n") + "\n";
+    if found != 2 {
+        return Err(Failure::failed(format!(
+            "{}: expected CometBFT v0.38's keys proxy_app and abci",
+            path.display()
+        )));
+    }
+    write(path, &text)
+}
+
+/// Writes the given genesis, or the chain id into CometBFT's. A given one without validators gets this node's.
+fn install_genesis(config: &Config, given: Option<Document>) -> Result<(), Failure> {
+    let path = config.genesis_file();
+    let local: Option<Document> = match fs::read_to_string(&path) {
+        Ok(text) => Some(
+            serde_json::from_str(&text).map_err(|e| Failure::failed(format!("{}: {e}", path.display())))?,
+        ),
+        Err(_) => None,
+    };
+    let own_validators = local.as_ref().and_then(validators).cloned();
+    let document = match (given, own_validators) {
+        (Some(given), _) if validators(&given).is_some() => given,
+        (Some(mut given), Some(own)) => {
+            given.insert("validators".into(), own);
+            validate(&given)?;
+            given
+        }
+        (Some(_), None) => {
+            return Err(Failure::failed(
+                "the genesis has no validators, and without CometBFT this node has no key to be one: expected --cometbft PATH",
+            ));
+        }
+        (None, _) => match (local, &config.chain_id) {
+            (Some(mut local), Some(id)) => {
+                local.insert("chain_id".into(), json!(id));
+                local
+            }
+            _ => return Ok(()),
+        },
+    };
+    write(&path, &(serde_json::to_string_pretty(&document)? + "\n"))
+}
+
+fn validate(genesis: &Document) -> Result<(), Failure> {
+    genesis::validate(&serde_json::to_string(genesis)?).map_err(|e| Failure::failed(e.to_string()))?;
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(path, text).map_err(|e| Failure::failed(format!("{}: {e}", path.display())))
+}
+
+fn report(context: &Context<'_>, cometbft: Option<&Path>, has_genesis: bool) -> Result<(), Failure> {
+    let home = context.config.home.display().to_string();
+    if context.format == Format::Json {
+        return print_json(&json!({
+            "home": home,
+            "abci": context.config.abci.to_string(),
+            "cometbft": cometbft.map(|path| path.display().to_string()),
+            "genesis": has_genesis,
+        }));
+    }
+    let program = cometbft.map_or(COMETBFT.into(), |path| path.display().to_string());
+    let mut steps = Vec::new();
+    if cometbft.is_none() {
+        steps.push(format!(
+            "install CometBFT v0.38, run `cometbft init --home {home}`, and set proxy_app = {:?} in {home}/config/config.toml",
+            context.config.abci.to_string()
+        ));
+    }
+    if !has_genesis {
+        steps.push(format!("put the network's genesis at {home}/config/genesis.json"));
+    }
+    steps.push(format!("underbid start --home {home}"));
+    steps.push(format!("in another terminal: {program} start --home {home}"));
+    steps.push("underbid status".into());
+    let steps: Vec<String> =
+        steps.iter().zip(1..).map(|(step, number)| format!("  {number}. {step}")).collect();
+    print(&format!("created {home}\n\nnext:\n{}", steps.join("\n")))
+}

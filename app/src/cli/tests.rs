@@ -1,0 +1,6 @@
+use super::*;
+
+#[test]
+fn every_command_is_well_formed() {
+    command(&Reflection::new().unwrap()).debug_assert();
+}

@@ -1,0 +1,143 @@
+//! Unordered transactions: once each, and a bounded number at a time.
+
+use kernel::{At, Ctx, Error as KernelError};
+
+use super::{chain, person, refusal, sound};
+use crate::{
+    Genesis, Params,
+    block::{self, EXPIRIES_MAX},
+    ensure, get,
+    state::{EXPIRIES, UNORDERED},
+    unordered::{EXPIRY_GAS, claim},
+};
+
+const SECOND: u64 = 1_000_000_000;
+/// A timeout one minute after the tests' first second.
+const TIMEOUT: u64 = 1_060 * SECOND;
+
+fn chain_with(live_max: u32) -> Ctx {
+    let params = Params { unordered_live_max: live_max, ..Params::default() };
+    let mut ctx = chain(Genesis { params, ..Genesis::default() });
+    ensure(&mut ctx, &person(1)).unwrap();
+    ctx
+}
+
+fn live(ctx: &Ctx) -> u32 {
+    get(ctx, &person(1)).unwrap().unwrap().unordered_live
+}
+
+fn block_at(ctx: &mut Ctx, second: u64) {
+    ctx.block.time = At::new(second);
+    block::begin_block(ctx).unwrap();
+    sound(ctx);
+}
+
+#[test]
+fn each_account_uses_a_timeout_once() {
+    let mut ctx = chain_with(256);
+    ensure(&mut ctx, &person(2)).unwrap();
+    claim(&mut ctx, &person(1), TIMEOUT).unwrap();
+    claim(&mut ctx, &person(2), TIMEOUT).unwrap();
+    claim(&mut ctx, &person(1), TIMEOUT + 1).unwrap();
+    assert_eq!(refusal(claim(&mut ctx, &person(1), TIMEOUT)), ("sdk", 19));
+    assert_eq!(refusal(claim(&mut ctx, &person(3), TIMEOUT)), ("sdk", 9));
+    assert_eq!(live(&ctx), 2);
+    sound(&ctx);
+}
+
+#[test]
+fn a_record_stays_until_its_timeout_is_past() {
+    for timeout in [TIMEOUT, TIMEOUT + 1, TIMEOUT + SECOND - 1] {
+        let mut ctx = chain_with(256);
+        claim(&mut ctx, &person(1), timeout).unwrap();
+        block_at(&mut ctx, 1_060);
+        assert_eq!(refusal(claim(&mut ctx, &person(1), timeout)), ("sdk", 19));
+        block_at(&mut ctx, 1_061);
+        assert_eq!(UNORDERED.has(&ctx, &(person(1), timeout)), Ok(false));
+        assert_eq!(live(&ctx), 0);
+    }
+}
+
+#[test]
+fn the_last_timeout_of_time_does_not_overflow() {
+    let mut ctx = chain_with(256);
+    claim(&mut ctx, &person(1), u64::MAX).unwrap();
+    block_at(&mut ctx, u64::MAX / SECOND);
+    assert_eq!(live(&ctx), 1);
+    block_at(&mut ctx, u64::MAX / SECOND + 1);
+    assert_eq!(live(&ctx), 0);
+}
+
+#[test]
+fn an_account_has_at_most_so_many_at_a_time() {
+    let mut ctx = chain_with(3);
+    for n in 0..3 {
+        claim(&mut ctx, &person(1), TIMEOUT + n * SECOND).unwrap();
+    }
+    assert_eq!(refusal(claim(&mut ctx, &person(1), TIMEOUT + 9 * SECOND)), ("auth", 2));
+    assert_eq!(live(&ctx), 3);
+    block_at(&mut ctx, 1_061);
+    claim(&mut ctx, &person(1), TIMEOUT + 9 * SECOND).unwrap();
+    assert_eq!(live(&ctx), 3);
+    sound(&ctx);
+}
+
+#[test]
+fn what_has_timed_out_does_not_count_though_the_queue_is_late() {
+    let mut ctx = chain_with(3);
+    for n in 0..3 {
+        claim(&mut ctx, &person(1), TIMEOUT + n * SECOND).unwrap();
+    }
+    ctx.block.time = At::new(1_062);
+    claim(&mut ctx, &person(1), TIMEOUT + 10 * SECOND).unwrap();
+    claim(&mut ctx, &person(1), TIMEOUT + 11 * SECOND).unwrap();
+    sound(&ctx);
+    assert_eq!(refusal(claim(&mut ctx, &person(1), TIMEOUT + 12 * SECOND)), ("auth", 2));
+    block_at(&mut ctx, 1_063);
+    assert_eq!(live(&ctx), 2);
+}
+
+#[test]
+fn a_block_forgets_a_bounded_number_and_the_next_one_goes_on() {
+    let mut ctx = chain_with(EXPIRIES_MAX + 10);
+    for n in 0..u64::from(EXPIRIES_MAX) + 10 {
+        claim(&mut ctx, &person(1), TIMEOUT + n).unwrap();
+    }
+    block_at(&mut ctx, 2_000);
+    assert_eq!(live(&ctx), 10);
+    assert_eq!(EXPIRIES.backlog(&ctx, At::new(2_000), 100), Ok(10));
+    block_at(&mut ctx, 2_001);
+    assert_eq!(live(&ctx), 0);
+}
+
+#[test]
+fn the_one_who_claims_pays_for_forgetting() {
+    let mut ctx = chain_with(256);
+    let mut account = ensure(&mut ctx, &person(1)).unwrap();
+    account.key = Some(super::generator());
+    account.number = u64::MAX / 2;
+    account.sequence = u64::MAX;
+    crate::set(&mut ctx, &account).unwrap();
+    claim(&mut ctx, &person(1), TIMEOUT).unwrap();
+    let before = ctx.gas_used();
+    ctx.block.time = At::new(1_061);
+    block::begin_block(&mut ctx).unwrap();
+    let cost = ctx.gas_used() - before;
+    assert_eq!(live(&ctx), 0);
+    assert!(cost <= EXPIRY_GAS, "forgetting costs {cost}, {EXPIRY_GAS} were paid");
+}
+
+#[test]
+fn a_claim_that_runs_out_of_gas_leaves_nothing() {
+    let mut ctx = chain_with(256);
+    let before = ctx.gas_used();
+    claim(&mut ctx, &person(1), TIMEOUT).unwrap();
+    let cost = ctx.gas_used() - before;
+    for limit in (0..cost).step_by(203) {
+        let result = ctx.attempt(|ctx| ctx.with_gas(limit, |ctx| claim(ctx, &person(1), TIMEOUT + 1)));
+        assert_eq!(result, Err(KernelError::OutOfGas));
+        assert_eq!(live(&ctx), 1);
+        sound(&ctx);
+    }
+    claim(&mut ctx, &person(1), TIMEOUT + 1).unwrap();
+}
