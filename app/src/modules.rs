@@ -9,7 +9,7 @@ use kernel::{
 };
 use market::Market;
 use prost_types::Any;
-use provider::Provider;
+use provider::ProviderModule as Provider;
 use serde::{Deserialize, Serialize};
 
 /// Every store of the chain, with the name that stands in proofs. Numbers and names never change.

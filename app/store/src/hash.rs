@@ -76,7 +76,11 @@ pub(crate) fn parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + S
 }
 
 /// Two pieces of work, at the same time if there are enough items to make a thread worth it.
-pub(crate) fn both<L, R: Send>(items: usize, left: impl FnOnce() -> L, right: impl Fn() -> R + Sync) -> (L, R) {
+pub(crate) fn both<L, R: Send>(
+    items: usize,
+    left: impl FnOnce() -> L,
+    right: impl Fn() -> R + Sync,
+) -> (L, R) {
     if items < PARALLEL_MIN {
         return (left(), right());
     }

@@ -11,7 +11,7 @@ use crate::{
     errors::Error,
     events::{AccountFined, DepositRefunded, StreamSettled},
     params::Params,
-    types::{Account, Payment},
+    types::{Account, Deposit, Payment},
 };
 
 /// The module account that holds the balances of all accounts.
@@ -82,19 +82,18 @@ pub fn fine(ctx: &mut Ctx, account: &mut Account, amount: Amount) -> Result<Amou
         return Ok(fined);
     }
     ctx.emit(&AccountFined { order_id: account.order, amount: fined });
-    release(ctx, fees_account(), fined)?;
-    Ok(fined)
+    send(ctx, fees_account(), fined)?;
+    count_out(ctx, fined)
 }
 
 /// Gives each depositor its money back, in order. Returns the sum; the account stays, empty.
 pub fn close(ctx: &mut Ctx, account: &mut Account) -> Result<Amount> {
     let refunded = account.balance;
-    for deposit in account.take_all() {
-        let (depositor, amount) = (deposit.depositor, deposit.amount);
+    for Deposit { depositor, amount } in account.take_all() {
         ctx.emit(&DepositRefunded { order_id: account.order, depositor, amount });
-        release(ctx, depositor, amount)?;
+        send(ctx, depositor, amount)?;
     }
-    Ok(refunded)
+    count_out(ctx, refunded)
 }
 
 /// Counts the balance of an account that comes from a genesis document; the bank holds its money already.
@@ -117,17 +116,22 @@ fn receive(ctx: &mut Ctx, account: &mut Account, from: Address, amount: Amount) 
 fn pay(ctx: &mut Ctx, order_id: u64, payment: Option<Payment>) -> Result<Amount> {
     let Some(Payment { payee, gross, fee, as_of }) = payment else { return Ok(Amount::ZERO) };
     ctx.emit(&StreamSettled { order_id, payee, gross, fee, as_of });
-    release(ctx, payee, gross.saturating_minus(fee))?;
-    release(ctx, fees_account(), fee)?;
-    Ok(gross)
+    send(ctx, payee, gross.saturating_minus(fee))?;
+    send(ctx, fees_account(), fee)?;
+    count_out(ctx, gross)
 }
 
 /// Moves money out. The bank can't refuse it: the module account holds the sum of all balances (I2).
-fn release(ctx: &mut Ctx, to: Address, amount: Amount) -> Result<()> {
+fn send(ctx: &mut Ctx, to: Address, amount: Amount) -> Result<()> {
+    bank::transfer(ctx, module_account(), to, &bank::ucredit(), amount)
+}
+
+/// Counts and returns what has left an account.
+fn count_out(ctx: &mut Ctx, amount: Amount) -> Result<Amount> {
     if amount.is_zero() {
-        return Ok(());
+        return Ok(amount);
     }
-    bank::transfer(ctx, module_account(), to, &bank::ucredit(), amount)?;
     let totals = TOTALS.load(ctx)?;
-    TOTALS.set(ctx, &Totals { balance: totals.balance.saturating_minus(amount) })
+    TOTALS.set(ctx, &Totals { balance: totals.balance.saturating_minus(amount) })?;
+    Ok(amount)
 }

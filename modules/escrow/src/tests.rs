@@ -13,6 +13,9 @@ use crate::{Escrow, Genesis, Params, fees_account, module_account};
 /// The rate of eight units at 2 USD an hour.
 const RATE: u128 = 4_444_444_444_444_444_444_440;
 
+/// What must be said of a value, and a change that makes it so.
+type Break<T> = (&'static str, fn(&mut T));
+
 fn address(number: u8) -> Address {
     Address([number; 20])
 }

@@ -12,7 +12,8 @@ pub mod decimal {
     /// Reads a canonical decimal.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        crate::num::parse_u128(&text).ok_or_else(|| de::Error::custom("expected a decimal below 2^128, as text"))
+        crate::num::parse_u128(&text)
+            .ok_or_else(|| de::Error::custom("expected a decimal below 2^128, as text"))
     }
 }
 
@@ -21,15 +22,21 @@ pub mod hex {
     use serde::{Deserialize as _, Deserializer, Serializer, de};
 
     /// Writes two digits a byte.
-    pub fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], serializer: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer, const N: usize>(
+        bytes: &[u8; N],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         serializer.serialize_str(&text)
     }
 
     /// Reads exactly two digits a byte.
-    pub fn deserialize<'de, D: Deserializer<'de>, const N: usize>(deserializer: D) -> Result<[u8; N], D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
+        deserializer: D,
+    ) -> Result<[u8; N], D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        parse(&text).ok_or_else(|| de::Error::custom(format!("expected {N} bytes as lower-case hexadecimal text")))
+        parse(&text)
+            .ok_or_else(|| de::Error::custom(format!("expected {N} bytes as lower-case hexadecimal text")))
     }
 
     fn parse<const N: usize>(text: &str) -> Option<[u8; N]> {

@@ -55,6 +55,10 @@ fn check_provider(ctx: &Ctx, provider: &Provider) -> Result<(), Broken> {
     law("I11", holds, || format!("required {required:?}: {provider:?}"))?;
     let scores = provider.uptime_ppm <= ONE_PPM && provider.slash_ppm <= ONE_PPM;
     law("I11", scores, || format!("a score above one: {provider:?}"))?;
+    for operator in &provider.operators {
+        let owns = get(ctx, operator)?.is_some_and(|other| other.status != Status::Exited);
+        law("I12", !owns, || format!("{operator} is the owner of a provider: {provider:?}"))?;
+    }
     let left = provider.is_active() || (provider.operators.is_empty() && provider.stake_total.is_zero());
     law("I1", left, || format!("one that has left has stake or operators: {provider:?}"))?;
     let unbonding = !UNBONDINGS.page(ctx, &provider.owner, None, 1)?.items.is_empty();

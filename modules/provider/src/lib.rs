@@ -35,6 +35,7 @@ pub mod events;
 mod genesis;
 mod guards;
 mod handlers;
+mod indexes;
 mod invariants;
 mod msgs;
 mod params;

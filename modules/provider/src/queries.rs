@@ -5,12 +5,13 @@ use prost::Message as _;
 use proto::underbid::provider::v1 as wire;
 
 use crate::{
+    indexes::Offer,
     pb,
     state::{
         CLASSES, LINES, OFFERS, PROVIDERS, STATUSES, UNBONDINGS, class as load_class, get, lines_of,
         params as load,
     },
-    types::{Line, LineKey, Offer, Provider, Status as ProviderStatus},
+    types::{Line, LineKey, Provider, Status as ProviderStatus},
     zone::ZonePattern,
 };
 

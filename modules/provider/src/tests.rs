@@ -25,6 +25,9 @@ const STAKE: u64 = 8_000_000_000;
 const FRA: &str = "de/hessen/fra";
 const NOW: u64 = 10_000_000;
 
+/// What must be said of a value, and a change that makes it so.
+type Break<T> = (&'static str, fn(&mut T));
+
 fn address(number: u8) -> Address {
     Address([number; 20])
 }

@@ -1,16 +1,9 @@
 //! Classes, providers, what they offer, and their stake on its way back.
 
-use kernel::{Address, Amount, At, Billing, Derived, Hold, Indexed, Key, KeyBuf, ONE_PPM, Overflow};
+use kernel::{Address, Amount, At, Billing, Hold, ONE_PPM, Overflow};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    errors::Error,
-    msgs::Contact,
-    params::Params,
-    scores::Scores,
-    state::{OFFERS, OPERATORS, STATUSES, UNBONDINGS_DUE, UNBONDINGS_HELD},
-    zone::{Zone, ZonePattern},
-};
+use crate::{errors::Error, msgs::Contact, params::Params, scores::Scores, zone::Zone};
 
 /// The key of a line: provider, class, zone.
 pub type LineKey = (Address, u32, Zone);
@@ -274,72 +267,4 @@ pub(crate) fn required_uc<'a>(
         sum = sum.plus(line.unit_required.mul_floor(u128::from(line.total), 1)?)?;
     }
     Ok(sum.max(tier_min.unwrap_or(minimum_uc)))
-}
-
-/// Providers by status and by operator.
-impl Indexed<Address> for Provider {
-    fn derive(&self, _: &Address, out: &mut Derived) {
-        out.index(STATUSES, &self.status.number());
-        for operator in &self.operators {
-            out.index(OPERATORS, operator);
-        }
-    }
-    fn hold(&mut self) -> &mut Option<Hold> {
-        &mut self.hold
-    }
-}
-
-/// Lines by what may be asked for: a class or any, in a zone, in what holds it, or anywhere. Any class anywhere is the
-/// table itself.
-impl Indexed<LineKey> for Line {
-    fn derive(&self, (_, class_id, zone): &LineKey, out: &mut Derived) {
-        out.index(OFFERS, &Offer { class_id: *class_id, zone: None });
-        for pattern in zone.patterns() {
-            out.index(OFFERS, &Offer { class_id: 0, zone: Some(pattern.clone()) });
-            out.index(OFFERS, &Offer { class_id: *class_id, zone: Some(pattern) });
-        }
-    }
-    fn hold(&mut self) -> &mut Option<Hold> {
-        &mut self.hold
-    }
-}
-
-/// Unbondings by the time at which they are paid, or tried again.
-impl Indexed<UnbondingKey> for Unbonding {
-    fn derive(&self, _: &UnbondingKey, out: &mut Derived) {
-        match &self.hold {
-            None => out.due(&UNBONDINGS_DUE, self.due_at),
-            Some(hold) => out.due(&UNBONDINGS_HELD, hold.retry_at),
-        }
-    }
-    fn hold(&mut self) -> &mut Option<Hold> {
-        &mut self.hold
-    }
-}
-
-/// What somebody may look for: a class (0: any) in a zone (`None`: anywhere).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Offer {
-    pub class_id: u32,
-    pub zone: Option<ZonePattern>,
-}
-
-/// The class, the path and a zero: a byte that no path contains, so that no path is the beginning of another.
-impl Key for Offer {
-    fn write(&self, out: &mut KeyBuf) {
-        self.class_id.write(out);
-        out.extend_from_slice(self.zone.as_ref().map_or("", ZonePattern::as_str).as_bytes());
-        out.push(0);
-    }
-    fn read(input: &mut &[u8]) -> Option<Self> {
-        let class_id = u32::read(input)?;
-        let end = input.iter().position(|byte| *byte == 0)?;
-        let (path, rest) = input.split_at_checked(end)?;
-        let zone = match path {
-            [] => None,
-            path => Some(ZonePattern::parse(std::str::from_utf8(path).ok()?).ok()?),
-        };
-        *input = rest.get(1..)?;
-        Some(Self { class_id, zone })
-    }
 }

@@ -16,7 +16,6 @@ use std::{
     },
 };
 
-use bytes::Bytes;
 use kernel::{AppHash, Backend, Change, Changes, Fatal, HeightError, Proof, Space, Staged, StoreId, View};
 use rocksdb::{ColumnFamily, WriteBatch};
 
@@ -155,7 +154,8 @@ impl Backend for RocksBackend {
         let batch = core.commit_batch(&last, &changes, &writer)?;
         core.writing.store(height, SeqCst);
         // The cache follows while the batch is written: it serves no view until the commit is complete, nor after a failure.
-        let (written, ()) = hash::both(changes.len(), move || core.database.write(batch), || core.rows.advance(&changes));
+        let (written, ()) =
+            hash::both(changes.len(), move || core.database.write(batch), || core.rows.advance(&changes));
         writer.or_fail(written)?;
         writer.chain_id_is_stored();
         let adopted = write(&core.forest).commit(nodes, height);

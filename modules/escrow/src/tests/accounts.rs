@@ -231,7 +231,7 @@ fn a_law_that_does_not_hold_is_named() {
     let sound = started(&mut ctx, 24_000_000);
     crate::check_account(&sound).unwrap();
     let places = usize::try_from(DEPOSITORS_LIMIT).unwrap();
-    let breaks: [(&str, fn(&mut Account)); 6] = [
+    let breaks: [Break<Account>; 6] = [
         ("I2", |account| account.balance = amount(1)),
         ("I2", |account| account.deposits.push(Deposit { depositor: address(3), amount: Amount::ZERO })),
         ("I3", |account| account.spent_total = amount(1)),

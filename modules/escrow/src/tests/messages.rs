@@ -44,7 +44,7 @@ fn parameters_are_in_range() {
         |params| params.depositors_max = 1,
         |params| params.depositors_max = 64,
     ];
-    let beyond: [(&str, fn(&mut Params)); 4] = [
+    let beyond: [Break<Params>; 4] = [
         ("params.fee_ppm", |params| params.fee_ppm = 1_000_001),
         ("params.deposit_min", |params| params.deposit_min = Amount::ZERO),
         ("params.depositors_max", |params| params.depositors_max = 0),

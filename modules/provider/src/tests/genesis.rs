@@ -62,7 +62,7 @@ fn a_document_that_breaks_a_law_is_refused_by_field() {
             Err(error) => error.to_string(),
         }
     };
-    let rows: [(&str, fn(&mut Genesis)); 14] = [
+    let rows: [Break<Genesis>; 14] = [
         ("params.stake_price", |g| g.params.stake_price = Amount::ZERO),
         ("classes[1]", |g| g.classes[1].name.clear()),
         ("classes[2].id", |g| g.classes.push(g.classes[0].clone())),
@@ -83,6 +83,7 @@ fn a_document_that_breaks_a_law_is_refused_by_field() {
         assert!(text.starts_with(start), "{start}: {text}");
     }
     assert!(refused(|g| g.providers[1].operators = vec![address(11)]).contains("I12"));
+    assert!(refused(|g| g.providers[1].operators = vec![address(1)]).contains("I12"));
     assert!(refused(|g| g.unbondings.truncate(1)).contains("I1"));
 }
 

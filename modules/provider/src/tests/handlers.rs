@@ -249,7 +249,7 @@ fn the_authority_replaces_the_parameters() {
     chain.run(msg(address(99), &changed)).unwrap();
     assert_eq!(crate::params(&chain.ctx).unwrap(), changed);
     assert_eq!(chain.events(), ["ParamsUpdated"]);
-    let beyond: [(&str, fn(&mut Params)); 13] = [
+    let beyond: [Break<Params>; 13] = [
         ("params.stake_price", |p| p.stake_price = Amount::ZERO),
         ("params.tier_bounds_usd", |p| p.tier_bounds_usd = [1, 1, 2, 3]),
         ("params.tier_min_stake_uc", |p| p.tier_min_stake_uc[0] = Amount::ZERO),

@@ -42,7 +42,7 @@ fn a_bid_reserves_an_award_commits_and_an_end_releases() {
 fn no_unit_and_no_stake_is_promised_twice() {
     let mut chain = offering(10);
     let (p, z) = (address(1), zone(FRA));
-    let mut fails = |chain: &mut Chain, count, lock: u64| {
+    let fails = |chain: &mut Chain, count, lock: u64| {
         assert!(chain.ctx.attempt(|ctx| reserve(ctx, p, 1, &z, count, amount(lock))).is_err());
     };
     fails(&mut chain, 11, 0);
