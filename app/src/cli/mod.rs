@@ -21,6 +21,7 @@ mod fields;
 mod init;
 mod keys;
 mod node;
+mod offline;
 mod output;
 mod query;
 mod terminal;
@@ -164,12 +165,15 @@ fn dispatch(reflection: &Reflection, matches: &ArgMatches) -> Result<(), Failure
         let Some((module, inner)) = inner.subcommand() else {
             return Err(Failure::usage("expected a module"));
         };
+        if name == "tx" && offline::COMMANDS.contains(&module) {
+            let (config, format) = context_of(inner)?;
+            return offline::run(&Context { reflection, config: &config, format }, module, inner);
+        }
         let Some((method, inner)) = inner.subcommand() else {
             return Err(Failure::usage("expected a method"));
         };
-        let globals = Globals::from_arg_matches(inner).map_err(|e| Failure::usage(e.to_string()))?;
-        let config = load(&globals, Vec::new())?;
-        let context = Context { reflection, config: &config, format: globals.output };
+        let (config, format) = context_of(inner)?;
+        let context = Context { reflection, config: &config, format };
         return match name {
             "tx" => tx::run(&context, module, method, inner),
             _ => query::run(&context, module, method, inner),
@@ -199,6 +203,12 @@ struct Context<'a> {
     reflection: &'a Reflection,
     config: &'a Config,
     format: Format,
+}
+
+/// Configuration and format of a command that is made from the descriptors.
+fn context_of(matches: &ArgMatches) -> Result<(Config, Format), Failure> {
+    let globals = Globals::from_arg_matches(matches).map_err(|e| Failure::usage(e.to_string()))?;
+    Ok((load(&globals, Vec::new())?, globals.output))
 }
 
 fn load(globals: &Globals, mut settings: Vec<(&'static str, String)>) -> Result<Config, Failure> {

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use kernel::Address;
-use prost::Message;
 use prost_reflect::{DynamicMessage, Kind, Value};
 use proto::cosmos::base::v1beta1::Coin;
 use serde_json::json;
 
 use super::{
-    Context, Failure, Format, block_on, fields, keys,
+    Context, Failure, Format, block_on, fields, keys, offline,
     output::{self, message_json},
     terminal::{confirm, print, print_json, read_text},
 };
@@ -98,7 +97,7 @@ pub(super) fn command(reflection: &Reflection) -> Command {
         "Sends a message: prices and signs it, submits it, waits for its block and shows what it did.\n\n\
          Example: underbid tx bank send underbid1... 1.5FLOP --from alice",
     );
-    fields::modules(reflection, root, reflection.messages(), TxFlags::augment_args)
+    offline::add(fields::modules(reflection, root, reflection.messages(), TxFlags::augment_args))
 }
 
 /// Runs `tx MODULE METHOD`.
@@ -246,9 +245,7 @@ fn agrees(context: &Context<'_>, draft: &Draft, message: &DynamicMessage) -> Res
 }
 
 fn generate(context: &Context<'_>, draft: &Draft, sequence: u64) -> Result<(), Failure> {
-    let descriptor = context.reflection.message("cosmos.tx.v1beta1.Tx")?;
-    let tx = context.reflection.decode(&descriptor, &draft.unsigned_tx(&[sequence]).encode_to_vec())?;
-    print_json(&context.reflection.to_json(&tx)?)
+    offline::print_tx(context, &draft.unsigned_tx(&[sequence]))
 }
 
 fn show_simulation(context: &Context<'_>, draft: &Draft, simulation: &Simulation) -> Result<(), Failure> {
@@ -283,7 +280,7 @@ fn show_accepted(context: &Context<'_>, tx: &SignedTx) -> Result<(), Failure> {
 }
 
 /// Shows what a block made of a transaction; one that failed there fails the command.
-fn show(context: &Context<'_>, outcome: &Outcome) -> Result<(), Failure> {
+pub(super) fn show(context: &Context<'_>, outcome: &Outcome) -> Result<(), Failure> {
     let reflection = context.reflection;
     match context.format {
         Format::Json => print_json(&json!({

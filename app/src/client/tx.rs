@@ -80,6 +80,26 @@ impl Draft {
         Self { messages, ..Self::default() }
     }
 
+    /// The draft of a transaction that was made elsewhere, its signers and signatures left out. None where it has what this
+    /// chain does not accept: extensions, a tip, or a granter.
+    pub fn from_tx(tx: Tx) -> Option<Self> {
+        let (body, auth_info) = (tx.body?, tx.auth_info?);
+        let fee = auth_info.fee.unwrap_or_default();
+        let draft = Self {
+            messages: body.messages,
+            memo: body.memo,
+            timeout_height: body.timeout_height,
+            unordered_until: body.timeout_timestamp.filter(|_| body.unordered),
+            gas_limit: fee.gas_limit,
+            fee: fee.amount,
+            payer: fee.payer,
+        };
+        let has_extensions =
+            !body.extension_options.is_empty() || !body.non_critical_extension_options.is_empty();
+        let is_odd = has_extensions || auth_info.tip.is_some() || !fee.granter.is_empty();
+        (!is_odd && body.unordered == draft.unordered_until.is_some()).then_some(draft)
+    }
+
     /// Signs with every key, in the order of the signers: the messages' own in order of first appearance, the payer last.
     pub fn sign(&self, chain_id: &str, signers: &[Signer<'_>]) -> SignedTx {
         let body_bytes = self.body().encode_to_vec();

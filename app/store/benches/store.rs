@@ -1,6 +1,7 @@
 //! What a block costs at a million keys: `cargo bench -p store -- [keys] [changes a block]`.
 //!
-//! It prints medians over its blocks: the time to the app hash, the time to disk, reads, proofs, start-up, and memory.
+//! It prints medians over its blocks: the time to the app hash, the time to disk, reads, proofs, start-up, and
+//! memory.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,

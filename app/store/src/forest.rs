@@ -1,5 +1,8 @@
 //! The tries of all modules, at the heights that can still be proven.
 
+#[cfg(feature = "rocksdb")]
+mod build;
+
 use std::collections::VecDeque;
 
 use bytes::Bytes;
@@ -9,7 +12,7 @@ use crate::{
     Broken,
     hash::{self, Hash},
     proof, roots,
-    stage::{INNER_BYTES, LEAF_BYTES, Replaced, StagedTrie, Update},
+    stage::{Replaced, StagedTrie, Update},
     trie::{Finding, Path, Root, Trie},
 };
 
@@ -138,8 +141,8 @@ impl Forest {
         Ok(())
     }
 
-    /// Puts a candidate, staged from the undo of the last state, in the place of all states: what was before it can't be
-    /// proven any more.
+    /// Puts a candidate, staged from the undo of the last state, in the place of all states: what was before it
+    /// can't be proven any more.
     pub(crate) fn roll_back(&mut self, staged: StagedForest, height: u64) -> Result<(), Broken> {
         self.commit(staged, height)?;
         while self.states.len() > 1 {
@@ -147,13 +150,6 @@ impl Forest {
         }
         self.rollbacks = self.rollbacks.saturating_add(1);
         Ok(())
-    }
-
-    /// Says which height the only state has, after a rebuild.
-    pub(crate) fn set_height(&mut self, height: u64) {
-        if let Some(state) = self.states.back_mut() {
-            state.height = height;
-        }
     }
 
     fn drop_oldest(&mut self) -> Result<(), Broken> {
@@ -176,21 +172,6 @@ impl Forest {
         (state.height, roots::app_hash(&self.roots(state)))
     }
 
-    /// The number of records of each store, and the nodes and bytes of all tries.
-    pub(crate) fn sizes(&self) -> (Vec<(&'static str, u64)>, u64, u64) {
-        let keys = self.states.back().map(|state| state.roots.as_slice()).unwrap_or_default();
-        let keys = self.stores.iter().zip(keys).map(|(store, root)| (store.name, root.keys)).collect();
-        let (mut nodes, mut bytes) = (0_u64, 0_u64);
-        for store in &self.stores {
-            let (inners, leaves) = (&store.trie.inners, &store.trie.leaves);
-            nodes = nodes.saturating_add(inners.used()).saturating_add(leaves.used());
-            let of = |places: u32, bytes: u64| u64::from(places).saturating_mul(bytes);
-            bytes = bytes.saturating_add(of(inners.places(), INNER_BYTES));
-            bytes = bytes.saturating_add(of(leaves.places(), LEAF_BYTES));
-        }
-        (keys, nodes, bytes)
-    }
-
     /// Collects what proves a key of a named store at a height.
     pub(crate) fn evidence(&self, height: u64, name: &str, key: &[u8]) -> Result<Evidence, HeightError> {
         let index = self.stores.iter().position(|store| store.name == name);
@@ -210,15 +191,6 @@ impl Forest {
     /// The place of a store.
     pub(crate) fn index(&self, id: StoreId) -> Option<usize> {
         self.stores.iter().position(|store| store.id == id)
-    }
-
-    /// Sets the records of a store that has none, in the only state there is.
-    pub(crate) fn fill(&mut self, index: usize, leaves: &[Update]) -> Result<(), Broken> {
-        let store = self.stores.get_mut(index).ok_or(Broken)?;
-        let root = self.states.back_mut().and_then(|state| state.roots.get_mut(index)).ok_or(Broken)?;
-        let staged = store.trie.stage(root, leaves)?;
-        *root = store.trie.adopt(staged)?.0;
-        Ok(())
     }
 
     fn state(&self, height: u64) -> Option<&State> {

@@ -1,4 +1,5 @@
-//! Reading the past: the value of a key at a height is its first undo entry above that height, else the current value.
+//! Reading the past: the value of a key at a height is its first undo entry above that height, else the current
+//! value.
 
 use std::{cmp::Ordering, iter::Peekable};
 
@@ -11,8 +12,8 @@ pub(crate) type Row = (Bytes, Bytes);
 /// A key, the height of a block that changed it, and its value before.
 pub(crate) type Undo = (Bytes, u64, Option<Bytes>);
 
-/// The rows of a range at `height`, at most `limit`. `current` is in key order; `undo` in the order of (key, height), and
-/// read after `current`, so that a block committed between the two changes nothing.
+/// The rows of a range at `height`, at most `limit`. `current` is in key order; `undo` in the order of (key,
+/// height), and read after `current`, so that a block committed between the two changes nothing.
 pub(crate) fn rows_at(
     height: u64,
     current: impl Iterator<Item = Result<Row, Fatal>>,

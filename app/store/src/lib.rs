@@ -8,17 +8,16 @@
 //!     view(h): current values, and above h the old ones from undo      prove(h): two ICS-23 steps
 //! ```
 //!
-//! - [`MemoryBackend`] keeps everything in ordered maps, for tests. [`RocksBackend`] is the durable one. Both stand on the
-//!   same tries, so they give the same hashes and the same proofs.
-//! - The app hash is CometBFT's simple map over module name -> trie root ([`ROOTS_PROOF`], `ics23::tendermint_spec`); a trie is
-//!   binary, ordered by key hash ([`TRIE_PROOF`], [`proof_spec`]).
+//! - [`MemoryBackend`] keeps everything in ordered maps, for tests. [`RocksBackend`] is the durable one. Both stand on
+//!   the same tries, so they give the same hashes and the same proofs.
+//! - The app hash is CometBFT's simple map over module name -> trie root ([`ROOTS_PROOF`], `ics23::tendermint_spec`); a
+//!   trie is binary, ordered by key hash ([`TRIE_PROOF`], [`proof_spec`]).
 //! - What holds: a view never changes; staging touches nothing; after a crash the state is that of the last synced
 //!   commit; a failed write is never retried, and after one nothing is committed any more.
 
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::as_conversions))]
 
 mod bits;
-mod build;
 mod candidate;
 mod forest;
 mod hash;

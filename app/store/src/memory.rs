@@ -17,8 +17,8 @@ use crate::{
     history,
 };
 
-/// A store in memory. Every height since the first can be read and rolled back to; every height since the last rollback can
-/// be proven.
+/// A store in memory. Every height since the first can be read and rolled back to; every height since the last
+/// rollback can be proven.
 #[derive(Clone)]
 pub struct MemoryBackend {
     inner: Arc<RwLock<Inner>>,

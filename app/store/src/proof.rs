@@ -18,8 +18,8 @@ pub const TRIE_PROOF: &str = "ics23:underbid";
 /// The kind of the step from a module's root to the app hash; `ics23::tendermint_spec` verifies it.
 pub const ROOTS_PROOF: &str = "ics23:simple";
 
-/// The specification of a module's trie, for light clients and IBC counterparties. It has no least depth, since a module
-/// may hold a single record, and no path is longer than a key hash has bits.
+/// The specification of a module's trie, for light clients and IBC counterparties. It has no least depth, since a
+/// module may hold a single record, and no path is longer than a key hash has bits.
 #[must_use]
 pub fn proof_spec() -> ProofSpec {
     let inner = InnerSpec {

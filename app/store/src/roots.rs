@@ -1,5 +1,5 @@
-//! The map of roots: module name -> trie root, hashed as CometBFT's simple map, which is what `ics23::tendermint_spec`
-//! verifies and what light clients of multistore chains expect.
+//! The map of roots: module name -> trie root, hashed as CometBFT's simple map, which is what
+//! `ics23::tendermint_spec` verifies and what light clients of multistore chains expect.
 //!
 //! ```text
 //! leaf  = SHA256(0x00 || len(name) || name || 32 || SHA256(root))

@@ -60,7 +60,8 @@ struct Placed {
 /// Inner nodes that are hashed in one call.
 const HASHED_AT_ONCE: usize = 1024;
 
-/// How often the work is halved: four parts. Most of it is waiting for memory, so parts gain even where cores are few.
+/// How often the work is halved: four parts. Most of it is waiting for memory, so parts gain even where cores are
+/// few.
 const SPLITS: u8 = 2;
 /// Fewer updates than this are staged faster than a thread starts.
 const SPLIT_MIN: usize = 1024;
@@ -360,8 +361,8 @@ impl<'a> Stager<'a> {
         Ok(Node { child, level: higher.saturating_add(1) })
     }
 
-    /// Hashes the new inner nodes level by level, lowest first: the nodes of one level don't depend on one another, so
-    /// many of them are hashed at once.
+    /// Hashes the new inner nodes level by level, lowest first: the nodes of one level don't depend on one another,
+    /// so many of them are hashed at once.
     fn hash_levels(&mut self, root: Option<Node>) -> Result<Option<Child>, Broken> {
         let mut hashes = vec![Hash::default(); usize::try_from(self.inners.places()).map_err(|_| Broken)?];
         let mut input = Vec::with_capacity(HASHED_AT_ONCE.saturating_mul(64));

@@ -5,9 +5,9 @@
 //! inner = SHA256(left || right)
 //! ```
 //!
-//! An inner node knows the hashes of its children, so a leaf is no more than its key: changing a value replaces the inner
-//! nodes above it and no leaf, and a proof reads only the nodes of one path. Nodes that can be reached from a root are never
-//! changed; a new state has a new root, and shares with the old one whatever did not change.
+//! An inner node knows the hashes of its children, so a leaf is no more than its key: changing a value replaces the
+//! inner nodes above it and no leaf, and a proof reads only the nodes of one path. Nodes that can be reached from a
+//! root are never changed; a new state has a new root, and shares with the old one whatever did not change.
 
 use crate::{
     Broken, bits,
@@ -73,8 +73,8 @@ pub(crate) struct Inner {
     pub(crate) bit: u8,
 }
 
-/// How much of the prefix a node keeps itself; only hashes that agree in more than that are looked up in a leaf. It is so short in
-/// the unit tests that they meet such hashes.
+/// How much of the prefix a node keeps itself; only hashes that agree in more than that are looked up in a leaf. It
+/// is so short in the unit tests that they meet such hashes.
 const PREFIX_BYTES: usize = if cfg!(test) { 1 } else { 7 };
 const PREFIX_BITS: u8 = if cfg!(test) { 8 } else { 56 };
 

@@ -18,7 +18,8 @@ pub(super) struct Database {
     sync: bool,
 }
 
-/// A write buffer a family: a full block of 10,000 changes is about 2 MB, so a buffer is flushed every thirty of them.
+/// A write buffer a family: a full block of 10,000 changes is about 2 MB, so a buffer is flushed every thirty of
+/// them.
 const WRITE_BUFFER_BYTES: usize = 64 << 20;
 /// Log files up to this size are replayed at a start, about a second's work.
 const LOG_BYTES_MAX: u64 = 128 << 20;

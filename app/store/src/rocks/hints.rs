@@ -1,9 +1,9 @@
 //! Where queues begin.
 //!
-//! A queue is drained at its head, and what was drained leaves tombstones there until RocksDB compacts them away: a scan from
-//! the start of the queue would step over all of them, block after block. So for each table of derived entries, which is a
-//! store and the first byte of a key, this keeps a key below which the latest version has none. It is only a hint: without
-//! it the same scan gives the same rows.
+//! A queue is drained at its head, and what was drained leaves tombstones there until RocksDB compacts them away: a
+//! scan from the start of the queue would step over all of them, block after block. So for each table of derived
+//! entries, which is a store and the first byte of a key, this keeps a key below which the latest version has none.
+//! It is only a hint: without it the same scan gives the same rows.
 
 use std::collections::BTreeMap;
 

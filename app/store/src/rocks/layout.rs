@@ -8,8 +8,9 @@
 //! meta     "format" | "chain_id" | "last" | "block/", height
 //! ```
 //!
-//! Integers are big-endian, heights and counts 8 bytes, parts and lengths 4, spaces and stores 1. A key is escaped so that no
-//! key with its height can lie between the heights of another: 0 becomes 0 255, and 0 0 ends it; the order stays.
+//! Integers are big-endian, heights and counts 8 bytes, parts and lengths 4, spaces and stores 1. A key is escaped
+//! so that no key with its height can lie between the heights of another: 0 becomes 0 255, and 0 0 ends it; the
+//! order stays.
 
 use bytes::Bytes;
 use kernel::{AppHash, Space, StoreId};

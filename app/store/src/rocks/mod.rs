@@ -40,8 +40,8 @@ pub struct Options {
     pub stores: Vec<(StoreId, &'static str)>,
     /// How many heights before the last one can be read and proven. 256.
     pub history: u64,
-    /// Bytes of trie nodes that are kept for proofs at past heights; beyond it fewer heights can be proven, while all can be
-    /// read. 256 MiB.
+    /// Bytes of trie nodes that are kept for proofs at past heights; beyond it fewer heights can be proven, while
+    /// all can be read. 256 MiB.
     pub proof_bytes: u64,
     /// Bytes of RocksDB's block cache. 256 MiB.
     pub cache_bytes: usize,
@@ -153,7 +153,8 @@ impl Backend for RocksBackend {
         };
         let batch = core.commit_batch(&last, &changes, &writer)?;
         core.writing.store(height, SeqCst);
-        // The cache follows while the batch is written: it serves no view until the commit is complete, nor after a failure.
+        // The cache follows while the batch is written: it serves no view until the commit is complete, nor after a
+        // failure.
         let (written, ()) =
             hash::both(changes.len(), move || core.database.write(batch), || core.rows.advance(&changes));
         writer.or_fail(written)?;
@@ -213,8 +214,8 @@ impl RocksBackend {
         Ok(Sizes { keys, trie_nodes, trie_bytes, undo_rows, disk_bytes })
     }
 
-    /// Refuses another chain than the one whose first block was committed here. Before the first commit the id is remembered
-    /// and becomes part of that commit.
+    /// Refuses another chain than the one whose first block was committed here. Before the first commit the id is
+    /// remembered and becomes part of that commit.
     pub fn check_chain_id(&self, chain_id: &str) -> Result<(), OpenError> {
         lock(&self.core.writer).check_chain_id(chain_id)
     }
@@ -343,7 +344,8 @@ impl Writer {
         }
     }
 
-    /// A write is never retried: what follows a failure could rest on a write that was lost, so nothing is written after one.
+    /// A write is never retried: what follows a failure could rest on a write that was lost, so nothing is written
+    /// after one.
     fn or_fail<T>(&mut self, result: Result<T, Fatal>) -> Result<T, Fatal> {
         result.inspect_err(|fatal| {
             self.failed.get_or_insert(fatal.to_string());

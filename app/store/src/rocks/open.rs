@@ -73,8 +73,8 @@ impl From<Broken> for OpenError {
 const HASHED_AT_ONCE: usize = 16_384;
 
 impl RocksBackend {
-    /// Opens the store in a directory, or makes a new one there. The tries are built from the records, and must give the app
-    /// hash of the last commit.
+    /// Opens the store in a directory, or makes a new one there. The tries are built from the records, and must
+    /// give the app hash of the last commit.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let ids: BTreeSet<StoreId> = options.stores.iter().map(|(id, _)| *id).collect();
         let names: BTreeSet<&str> = options.stores.iter().map(|(_, name)| *name).collect();

@@ -14,8 +14,8 @@ use rocksdb::WriteBatch;
 
 use super::{Core, database::malformed, layout, lock};
 
-/// Rows of the undo list that are worked off a block: 16,000 keys, more than a block usually changes, so that what a large
-/// block leaves behind is worked off as well.
+/// Rows of the undo list that are worked off a block: 16,000 keys, more than a block usually changes, so that what
+/// a large block leaves behind is worked off as well.
 const ROWS_A_BLOCK: usize = 16;
 
 /// The thread that prunes. It ends when this is dropped, after the blocks that it was told of.

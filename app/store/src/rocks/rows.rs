@@ -1,8 +1,8 @@
 //! The rows of the latest version that were read or written of late.
 //!
-//! Execution reads the same accounts and balances block after block, and a read of RocksDB costs more than the rest of a
-//! simple message. The cache holds only rows of the last committed version. A row gets in while the version is known to be
-//! the last one: see [`RowCache::fill`]. Every row has one slot, and the last one in stays.
+//! Execution reads the same accounts and balances block after block, and a read of RocksDB costs more than the rest
+//! of a simple message. The cache holds only rows of the last committed version. A row gets in while the version is
+//! known to be the last one: see [`RowCache::fill`]. Every row has one slot, and the last one in stays.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -37,8 +37,9 @@ impl RowCache {
         slot.as_ref().filter(|row| *row.name == *name).map(|row| row.value.clone())
     }
 
-    /// Takes a row in that was read from the database, unless a later version has begun to be written. The question is asked
-    /// under the lock that [`RowCache::advance`] has to take for the same row, so an old value can't replace a new one.
+    /// Takes a row in that was read from the database, unless a later version has begun to be written. The question
+    /// is asked under the lock that [`RowCache::advance`] has to take for the same row, so an old value can't
+    /// replace a new one.
     pub(super) fn fill(&self, space: Space, key: &[u8], value: Option<Bytes>, is_latest: impl Fn() -> bool) {
         let name = layout::cached(space, key);
         if let Some(mut slot) = self.slot(&name)

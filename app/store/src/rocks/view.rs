@@ -1,8 +1,8 @@
 //! The state at one height, read from a database that goes on.
 //!
-//! Every read takes the current value first and asks afterwards whether a later block has begun to be written. If none has, the
-//! value is that of the height; if one has, what it changed is in `undo` with the value before, because both are one
-//! batch. So a view needs no snapshot, and one of the last height costs a single read.
+//! Every read takes the current value first and asks afterwards whether a later block has begun to be written. If
+//! none has, the value is that of the height; if one has, what it changed is in `undo` with the value before,
+//! because both are one batch. So a view needs no snapshot, and one of the last height costs a single read.
 
 use std::sync::{Arc, atomic::Ordering::SeqCst};
 

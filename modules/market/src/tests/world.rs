@@ -7,7 +7,7 @@ use kernel::{
     Address, Amount, At, Backend as _, Block, Ctx, Depth, Error, EventBytes, Message as _, Mode, Module, Reply, Result,
     authority, chain,
 };
-use prost::{Message as _, Name};
+use prost::Name;
 use proto::underbid::market::v1 as wire;
 use store::MemoryBackend;
 
@@ -175,7 +175,7 @@ impl World {
         self.ctx.block.time = At::new(self.ctx.block.time.value() + seconds);
         chain::begin_block(&mut self.ctx, &height.to_be_bytes()).unwrap();
         block::begin_block(&mut self.ctx).unwrap();
-        provider::block::begin_block(&mut self.ctx, 200).unwrap();
+        provider::block::begin_block(&mut self.ctx).unwrap();
         let emitted = self.ctx.take_events();
         if !emitted.is_empty() {
             self.check(supply);
