@@ -23,8 +23,10 @@ use crate::{abci::server, client::keys::Storage};
 const ENVIRONMENT: &str = "UNDERBID_";
 /// Variables with that prefix that other parts read: where the home is, and the keyring's passphrase.
 const ENVIRONMENT_OTHERS: [&str; 2] = ["UNDERBID_HOME", "UNDERBID_PASSPHRASE"];
-/// The name of the source of a value that nobody set.
+/// The names of sources: of a value that nobody set, of the environment, of flags.
 const DEFAULT: &str = "default";
+const VARIABLES: &str = "environment";
+const FLAG: &str = "flag";
 
 /// One setting: its name in file, environment and flags, its default, and what it means.
 struct Key {
@@ -323,15 +325,20 @@ impl Config {
     }
 }
 
-/// The commented file that a new home gets: every setting with its default, none in force.
-pub fn template() -> String {
+/// The commented file that a new home gets: every setting with its default, and in force only those that flags gave.
+pub fn template(provenance: &[Setting]) -> String {
     let mut file = String::from(
         "# The settings of this home. A line without its # is in force; UNDERBID_<KEY> and flags come after it.\n\
          # `underbid config` prints what is in force and where it came from.\n",
     );
     for key in &KEYS {
-        let default = if key.is_number { key.default.to_owned() } else { format!("{:?}", key.default) };
-        file.push_str(&format!("\n# {}\n# {} = {default}\n", key.about, key.name));
+        let written = |value: &str| if key.is_number { value.to_owned() } else { format!("{value:?}") };
+        let is_given = |setting: &&Setting| setting.key == key.name && setting.source.starts_with(FLAG);
+        let line = match provenance.iter().find(is_given) {
+            Some(given) => format!("{} = {}", key.name, written(&given.value)),
+            None => format!("# {} = {}", key.name, written(key.default)),
+        };
+        file.push_str(&format!("\n# {}\n{line}\n", key.about));
     }
     file
 }
@@ -374,7 +381,7 @@ impl Source {
     }
 
     fn environment(environment: &BTreeMap<OsString, OsString>) -> Result<Self, Error> {
-        let mut source = Self::new("environment");
+        let mut source = Self::new(VARIABLES);
         for (name, value) in environment {
             let name = name.to_string_lossy();
             let Some(key) = name.strip_prefix(ENVIRONMENT) else { continue };
@@ -388,9 +395,9 @@ impl Source {
     }
 
     fn flags(settings: &[(&'static str, String)]) -> Result<Self, Error> {
-        let mut source = Self::new("flag");
+        let mut source = Self::new(FLAG);
         for (name, value) in settings {
-            let key = known(name, "flag")?;
+            let key = known(name, FLAG)?;
             source.values.insert(key.name.into(), typed(key, value.clone()));
         }
         Ok(source)
@@ -422,21 +429,20 @@ fn typed(key: &Key, text: String) -> Value {
 
 /// Where the value of a key comes from, named so that a user finds it.
 fn origin(figment: &Figment, key: &str) -> String {
-    let name = figment.find_metadata(key).map_or(DEFAULT.into(), |metadata| metadata.name.to_string());
-    match name.as_str() {
-        "environment" => format!("environment variable {ENVIRONMENT}{}", key.to_ascii_uppercase()),
-        "flag" => format!("flag --{}", key.replace('_', "-")),
-        _ => name,
+    named_origin(figment.find_metadata(key), key)
+}
+
+fn named_origin(metadata: Option<&Metadata>, key: &str) -> String {
+    match metadata.map_or(DEFAULT, |metadata| metadata.name.as_ref()) {
+        VARIABLES => format!("environment variable {ENVIRONMENT}{}", key.to_ascii_uppercase()),
+        FLAG => format!("flag --{}", key.replace('_', "-")),
+        name => name.to_owned(),
     }
 }
 
 fn value_error(error: &FigmentError) -> Error {
     let key = error.path.join(".");
-    let origin = match error.metadata.as_ref().map_or(DEFAULT, |metadata| metadata.name.as_ref()) {
-        "environment" => format!("environment variable {ENVIRONMENT}{}", key.to_ascii_uppercase()),
-        "flag" => format!("flag --{}", key.replace('_', "-")),
-        name => name.to_owned(),
-    };
+    let origin = named_origin(error.metadata.as_ref(), &key);
     let why = match &error.kind {
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
             let expected =

@@ -115,7 +115,7 @@ pub fn begin_block(ctx: &mut Ctx, block_hash: &[u8]) -> Result<(), Fatal> {
     // Leases before auctions and orders: a lease that ends may open its order again in this block. Unbonding last: a slash
     // of this block takes from stake, never from what has left.
     if block_work(chain::paused(ctx, Market::NAME))?.is_none() {
-        market::block::begin_block(ctx)?;
+        block_work(market::block::begin_block(ctx))?;
     }
     if block_work(chain::paused(ctx, Provider::NAME))?.is_none() {
         provider::block::begin_block(ctx)?;

@@ -100,7 +100,7 @@ fn check_derived(store: &RocksBackend, view: &dyn kernel::View) -> Result<(), Er
     if rebuilt.digest() != expected {
         return Err(Fatal::DerivedDigest.into());
     }
-    store.replace_derived(rebuilt.entries())?;
+    store.replace_derived(rebuilt.entries().iter().map(|(store, key)| (*store, key.as_slice())))?;
     Ok(())
 }
 

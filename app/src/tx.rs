@@ -3,7 +3,7 @@
 //! The format is `cosmos.tx.v1beta1.TxRaw`, so that existing wallets sign it unmodified. Only its canonical form is
 //! accepted: a transaction has one encoding, hence one hash.
 
-use kernel::{Address, Amount, Message as _, Reject, module::canonical};
+use kernel::{Address, Amount, Reject, module::canonical};
 use prost::Message as _;
 use proto::cosmos::{
     base::v1beta1::Coin,

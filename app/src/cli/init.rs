@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use kernel::Address;
 use serde_json::{Value, json};
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     abci::server,
-    client::keys::Keyring,
+    client::{keys::Keyring, reflect::units},
     config::{self, Config},
     genesis,
 };
@@ -28,6 +29,9 @@ pub(super) struct InitArgs {
     /// The network's genesis; one without validators gets this node as its only one
     #[arg(long, value_name = "FILE")]
     genesis: Option<String>,
+    /// Gives an account of the genesis money, as underbid1...=1000FLOP,50CREDIT or alice=1000FLOP for a key's name
+    #[arg(long, value_name = "ACCOUNT=COINS", requires = "genesis")]
+    account: Vec<String>,
     /// CometBFT's program [default: the one on PATH]
     #[arg(long, value_name = "PATH")]
     cometbft: Option<PathBuf>,
@@ -53,13 +57,14 @@ pub(super) fn run(context: &Context<'_>, args: &InitArgs) -> Result<(), Failure>
         refuse_existing(home)?;
     }
     // Whatever is wrong with the input is found before anything is written.
-    let genesis = args.genesis.as_deref().map(|file| read_genesis(file, config)).transpose()?;
+    let genesis =
+        args.genesis.as_deref().map(|file| read_genesis(file, config, &args.account)).transpose()?;
     let cometbft = find_cometbft(args)?;
 
     fs::create_dir_all(home.join("config"))?;
     fs::create_dir_all(home.join("data"))?;
     Keyring::new(home, config.keyring).create()?;
-    write(&home.join("config/app.toml"), &config::template())?;
+    write(&home.join("config/app.toml"), &config::template(config.provenance()))?;
     if let Some(program) = &cometbft {
         run_cometbft(program, home)?;
         point_to_application(&home.join("config/config.toml"), config)?;
@@ -82,8 +87,8 @@ fn refuse_existing(home: &Path) -> Result<(), Failure> {
 /// A genesis file: a JSON object.
 type Document = serde_json::Map<String, Value>;
 
-/// A genesis that the application accepts once it has validators, with the wanted chain id.
-fn read_genesis(file: &str, config: &Config) -> Result<Document, Failure> {
+/// A genesis that the application accepts once it has validators, with the wanted chain id and accounts.
+fn read_genesis(file: &str, config: &Config, accounts: &[String]) -> Result<Document, Failure> {
     let failed = |why: String| Failure::failed(format!("{file}: {why}"));
     let text = read_text(file)?;
     let mut genesis: Document =
@@ -91,10 +96,38 @@ fn read_genesis(file: &str, config: &Config) -> Result<Document, Failure> {
     if let Some(id) = &config.chain_id {
         genesis.insert("chain_id".into(), json!(id));
     }
+    for account in accounts {
+        let balance = balance(config, account)?;
+        balances(&mut genesis)
+            .ok_or_else(|| failed("app_state.bank.balances: expected a list".into()))?
+            .push(balance);
+    }
     if validators(&genesis).is_some() {
         validate(&genesis).map_err(|e| failed(e.message))?;
     }
     Ok(genesis)
+}
+
+/// An entry of the bank's genesis.
+fn balance(config: &Config, account: &str) -> Result<Value, Failure> {
+    let wrong =
+        || Failure::usage(format!("--account {account}: expected ACCOUNT=COINS, as alice=1000FLOP,50CREDIT"));
+    let (owner, coins) = account.split_once('=').ok_or_else(wrong)?;
+    let coins = units::coins(coins).ok_or_else(wrong)?;
+    let address = match Address::parse(owner) {
+        Ok(address) => address,
+        Err(_) => Keyring::new(&config.home, config.keyring).info(owner)?.address,
+    };
+    let coins: Value = coins
+        .into_iter()
+        .map(|(amount, denom)| json!({ "denom": denom, "amount": amount.to_string() }))
+        .collect();
+    Ok(json!({ "address": address, "coins": coins }))
+}
+
+fn balances(genesis: &mut Document) -> Option<&mut Vec<Value>> {
+    let bank = genesis.get_mut("app_state")?.get_mut("bank")?.as_object_mut()?;
+    bank.entry("balances").or_insert_with(|| json!([])).as_array_mut()
 }
 
 /// The validators, if there is one.
@@ -165,10 +198,13 @@ fn install_genesis(config: &Config, given: Option<Document>) -> Result<(), Failu
         Err(_) => None,
     };
     let own_validators = local.as_ref().and_then(validators).cloned();
+    let own_time = local.as_ref().and_then(|local| local.get("genesis_time")).cloned();
     let document = match (given, own_validators) {
         (Some(given), _) if validators(&given).is_some() => given,
         (Some(mut given), Some(own)) => {
             given.insert("validators".into(), own);
+            // Without a time of its own CometBFT would take the present one, at each start another.
+            given.entry("genesis_time").or_insert(own_time.into());
             validate(&given)?;
             given
         }

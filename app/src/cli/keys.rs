@@ -93,7 +93,7 @@ fn add(context: &Context<'_>, keyring: &Keyring, args: &AddArgs) -> Result<(), F
     let is_new = !args.recover && args.mnemonic_file.is_none();
     let mnemonic = match (&args.mnemonic_file, args.recover) {
         (Some(file), _) => read_text(file)?,
-        (None, true) => hidden("The mnemonic: ")?,
+        (None, true) => hidden("The mnemonic: ", "--mnemonic-file FILE")?,
         (None, false) => keys::new_mnemonic()?,
     };
     let key = Key::derive(&mnemonic, args.index)?;

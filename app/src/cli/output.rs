@@ -181,7 +181,10 @@ fn list_of(reflection: &Reflection, field: &FieldDescriptor, list: &[Value]) -> 
         let rows = items.iter().map(|item| {
             columns
                 .iter()
-                .map(|column| short_cell(reflection, column, item.get_field(column).as_ref()))
+                .map(|column| match is_shown(item, column) {
+                    true => short_cell(reflection, column, item.get_field(column).as_ref()),
+                    false => "-".into(),
+                })
                 .collect()
         });
         return table(&head.iter().map(String::as_str).collect::<Vec<_>>(), rows.collect());

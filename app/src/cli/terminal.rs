@@ -32,7 +32,7 @@ pub(super) fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
 pub(super) fn passphrase(prompt: &str) -> Result<SecretString, Failure> {
     match std::env::var(PASSPHRASE_VARIABLE) {
         Ok(passphrase) => Ok(passphrase.into()),
-        Err(_) => ask(prompt),
+        Err(_) => Ok(hidden(prompt, PASSPHRASE_VARIABLE)?.into()),
     }
 }
 
@@ -41,22 +41,17 @@ pub(super) fn new_passphrase(prompt: &str) -> Result<SecretString, Failure> {
     if let Ok(passphrase) = std::env::var(PASSPHRASE_VARIABLE) {
         return Ok(passphrase.into());
     }
-    let first = hidden(prompt)?;
-    if hidden("The same again: ")? != first {
+    let first = hidden(prompt, PASSPHRASE_VARIABLE)?;
+    if hidden("The same again: ", PASSPHRASE_VARIABLE)? != first {
         return Err(Failure::failed("the two passphrases differ"));
     }
     Ok(first.into())
 }
 
-fn ask(prompt: &str) -> Result<SecretString, Failure> {
-    Ok(hidden(prompt)?.into())
-}
-
-/// A line that is not shown while it is typed.
-pub(super) fn hidden(prompt: &str) -> Result<String, Failure> {
-    rpassword::prompt_password(prompt).map_err(|_| {
-        Failure::failed(format!("no passphrase: expected {PASSPHRASE_VARIABLE} or a terminal to ask at"))
-    })
+/// A line that is not shown while it is typed. `otherwise` is how to give it where there is no terminal.
+pub(super) fn hidden(prompt: &str, otherwise: &str) -> Result<String, Failure> {
+    rpassword::prompt_password(prompt)
+        .map_err(|_| Failure::failed(format!("no terminal to ask at: expected {otherwise}")))
 }
 
 /// Whether the person agrees. Without a terminal nobody can.

@@ -124,7 +124,7 @@ fn the_chain_id_comes_from_the_genesis_unless_it_is_set() {
 
 #[test]
 fn the_template_names_every_key_with_its_default_and_sets_none() {
-    let template = template();
+    let template = template(&[]);
     assert!(template.lines().all(|line| line.is_empty() || line.starts_with('#')));
     let home = Home::new(&template);
     assert!(
@@ -138,4 +138,14 @@ fn the_template_names_every_key_with_its_default_and_sets_none() {
         .collect();
     assert_eq!(uncommented.len(), KEYS.len() - 1);
     Home::new(&uncommented.join("\n")).load(&[], &[]).unwrap();
+}
+
+#[test]
+fn a_new_home_keeps_what_flags_gave() {
+    let home = Home::new("");
+    let given =
+        home.load(&[("UNDERBID_METRICS", "127.0.0.1:1")], &[("prefix", "other"), ("grpc", "")]).unwrap();
+    let config = Home::new(&template(given.provenance())).load(&[], &[]).unwrap();
+    assert_eq!((config.prefix.as_str(), config.grpc, config.metrics), ("other", None, None));
+    assert!(source(&config, "prefix").ends_with("config/app.toml"));
 }

@@ -13,6 +13,9 @@ use crate::{
     types::{LeaseEnd, Order, OrderEnd, OrderId},
 };
 
+/// A backlog is counted up to this.
+const BACKLOG_MAX: u32 = 10_000;
+
 /// The block's own work, after the clocks have moved: what is due, oldest first, each queue under its own budget. What is
 /// left over waits for the next block, and changes nothing by it: every transition counts from when it was due.
 pub fn begin_block(ctx: &mut Ctx) -> Result<()> {
@@ -28,6 +31,16 @@ pub fn begin_block(ctx: &mut Ctx) -> Result<()> {
     let heads = [DUE_AUCTIONS.first(ctx)?, HELD_SEEDS.first(ctx)?];
     let keep_from = heads.into_iter().flatten().min().map_or(height, |head| head.min(height));
     chain::prune_seeds(ctx, keep_from)
+}
+
+/// How many items of each queue are due and wait for a later block, counted up to [`BACKLOG_MAX`]. For metrics.
+pub fn backlogs(ctx: &Ctx) -> Result<[(&'static str, u32); 3], kernel::Fatal> {
+    let (now, height) = (ctx.block.billing, ctx.block.height);
+    Ok([
+        ("leases_due", DUE_LEASES.backlog(ctx, now, BACKLOG_MAX)?),
+        ("auctions_due", DUE_AUCTIONS.backlog(ctx, height, BACKLOG_MAX)?),
+        ("orders_due", DUE_ORDERS.backlog(ctx, now, BACKLOG_MAX)?),
+    ])
 }
 
 /// Does everything that is due for an order, its deletion included: what the queues of orders and leases call.

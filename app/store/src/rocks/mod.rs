@@ -220,6 +220,24 @@ impl RocksBackend {
         lock(&self.core.writer).check_chain_id(chain_id)
     }
 
+    /// Replaces all derived entries of the last height, in one synced write, when they were found to differ from the records.
+    pub fn replace_derived<'a>(&self, entries: impl Iterator<Item = (StoreId, &'a [u8])>) -> Result<(), Fatal> {
+        let core = &self.core;
+        let mut writer = lock(&core.writer);
+        writer.refuse_after_failure()?;
+        let height = self.last().map_or(0, |(height, _)| height);
+        let mut batch = WriteBatch::default();
+        let mut records = core.records()?;
+        batch.delete_range_cf(records.derived, [].as_slice(), [u8::MAX; 2].as_slice());
+        for (store, key) in entries {
+            records.put(&mut batch, Space::Derived(store), key, Some(&[]));
+        }
+        writer.or_fail(core.database.write(batch))?;
+        *lock(&core.hints) = Hints::new(height);
+        core.rows.clear();
+        Ok(())
+    }
+
     fn view_at(&self, height: u64) -> Arc<dyn View> {
         let rollbacks = self.core.rollbacks.load(SeqCst);
         Arc::new(RocksView { core: Arc::clone(&self.core), height, rollbacks })

@@ -2,6 +2,10 @@
 
 mod attacks;
 mod auctions;
+mod genesis;
 mod guards;
 mod leases;
+mod properties;
+mod queries;
+mod wire;
 mod world;

@@ -1,8 +1,6 @@
 //! A chain with all modules up to the market, driven a message and a block at a time; after each of both every invariant of
 //! every module is checked, and that no money has come or gone.
 
-use std::sync::Arc;
-
 use kernel::{
     Address, Amount, At, Backend as _, Block, Ctx, Depth, Error, EventBytes, Message as _, Mode, Module, Reply, Result,
     authority, chain,
@@ -41,7 +39,6 @@ pub struct World {
     pub events: Vec<EventBytes>,
     /// What the last message used, without its base gas.
     pub gas: u64,
-    pub last_order: u64,
 }
 
 /// A message without its sender.
@@ -114,7 +111,7 @@ impl World {
         genesis.classes.push(class(1));
         provider::ProviderModule::init_genesis(&mut ctx, genesis).unwrap();
         Market::init_genesis(&mut ctx, Genesis { params, ..Genesis::default() }).unwrap();
-        let mut world = Self { ctx, events: Vec::new(), gas: 0, last_order: 0 };
+        let mut world = Self { ctx, events: Vec::new(), gas: 0 };
         for name in ["tom", "tim"] {
             world.fund(name);
         }
@@ -468,6 +465,7 @@ impl Step {
 
     pub fn with_gas(self, name: &str, gas: u64) -> Outcome {
         let Self { mut world, name: message, body } = self;
+        world.ctx.take_events();
         let supply = world.supply();
         let (signer, body) = (who(name), body(text(name)));
         let result = crate::Msg::parse(&message, &body, 1).map_err(Error::from).and_then(|msg| {
@@ -517,6 +515,12 @@ impl Outcome {
         }
     }
 
+    /// The world, whether the message went through or was refused.
+    pub fn either(self) -> World {
+        assert!(matches!(self.result, Ok(_) | Err(Error::Rejected(_))), "{:?}", self.result);
+        self.world
+    }
+
     pub fn out_of_gas(self) -> World {
         assert!(matches!(self.result, Err(Error::OutOfGas)), "{:?}", self.result);
         self.world
@@ -541,13 +545,4 @@ pub fn starting() -> World {
 /// `ada` runs the lease since ten o'clock.
 pub fn active() -> World {
     starting().confirm(1).by("ada").ok()
-}
-
-/// The view of a world's state, committed: for queries and rebuilds.
-pub fn committed(world: World) -> Arc<dyn kernel::View> {
-    let backend = MemoryBackend::new(&stores());
-    let base = backend.view(None).unwrap();
-    let changes = world.ctx.finish().changes;
-    let staged = backend.stage(base.as_ref(), changes).unwrap();
-    backend.commit(staged, 1).unwrap()
 }

@@ -1,0 +1,58 @@
+//! Events read by attribute, and numbers written for people.
+
+use kernel::E18;
+
+use crate::rpc::Event;
+
+/// An event's attributes. What is missing reads as nothing: events are this chain's own, and the sums at the end tell.
+#[derive(Clone, Copy)]
+pub struct Facts<'a>(pub &'a Event);
+
+impl<'a> Facts<'a> {
+    /// An attribute as it is.
+    pub fn text(self, key: &str) -> &'a str {
+        let found = self.0.attributes.iter().find(|attribute| attribute.key == key);
+        found.map_or("", |attribute| attribute.value.as_str())
+    }
+
+    /// A number, such as a height or a time.
+    pub fn number(self, key: &str) -> u64 {
+        self.text(key).parse().unwrap_or_default()
+    }
+
+    /// An amount or a rate.
+    pub fn amount(self, key: &str) -> u128 {
+        self.text(key).parse().unwrap_or_default()
+    }
+
+    /// A list of numbers.
+    pub fn list(self, key: &str) -> Vec<u32> {
+        self.text(key).split(',').filter_map(|part| part.parse().ok()).collect()
+    }
+}
+
+/// A rate (ucredit a second times 10^18) in CREDIT an hour.
+pub fn per_hour(rate: u128) -> String {
+    let ucredit = rate.saturating_mul(3600) / E18;
+    format!("{}.{:04}", ucredit / 1_000_000, ucredit % 1_000_000 / 100)
+}
+
+/// A rate of so many ucredit an hour.
+pub fn rate_of_hourly(ucredit: u128) -> u128 {
+    ucredit.saturating_mul(E18) / 3600
+}
+
+/// An amount with its decimals, as `12.345678`.
+pub fn units(amount: u128) -> String {
+    format!("{}.{:06}", amount / 1_000_000, amount % 1_000_000)
+}
+
+/// Parts per million as a percentage.
+pub fn percent(ppm: u32) -> String {
+    format!("{}.{:01}%", ppm / 10_000, ppm % 10_000 / 1_000)
+}
+
+/// The words of a name such as `OutOfFunds` or `ORDER_CLOSE_REASON_EXPIRED` without `prefix`, in lower case.
+pub fn words(name: &str, prefix: &str) -> String {
+    name.trim_start_matches(prefix).to_lowercase().replace('_', " ")
+}

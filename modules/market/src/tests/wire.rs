@@ -1,0 +1,236 @@
+//! Bytes: what lies in the store and in events is what the protos say, in one form, and does not change by accident.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kernel::{At, Fields, Record};
+use prost::Message as _;
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
+use proto::underbid::market::v1::TenantReason;
+
+use super::world::*;
+use crate::{
+    AUCTIONS, AWARDS, BIDS, ENDED_LEASES, ORDERS, Params,
+    state::{PARAMS, TOTALS},
+};
+
+fn descriptor(name: &str) -> MessageDescriptor {
+    let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
+    pool.get_message_by_name(name).unwrap_or_else(|| panic!("there is no message {name}"))
+}
+
+/// The fields' names in the order of their numbers.
+fn names(descriptor: &MessageDescriptor) -> Vec<String> {
+    let by_number: BTreeMap<_, _> =
+        descriptor.fields().map(|field| (field.number(), field.name().to_owned())).collect();
+    by_number.into_values().collect()
+}
+
+fn agrees(name: &str, bytes: &[u8], fields: &[&str]) {
+    let descriptor = descriptor(name);
+    assert_eq!(names(&descriptor), fields, "{name}");
+    let read = DynamicMessage::decode(descriptor, bytes).unwrap();
+    assert_eq!(read.unknown_fields().count(), 0, "{name}");
+    assert_eq!(read.encode_to_vec(), bytes, "{name}: the canonical form is another");
+}
+
+fn record<R: Record + Fields>(name: &str, record: &R) -> Vec<u8> {
+    let mut shown = Vec::new();
+    record.render_fields(&mut shown);
+    let fields: Vec<_> = shown.iter().map(|(name, _)| *name).collect();
+    let bytes = record.to_message();
+    agrees(&format!("underbid.market.store.v1.{name}"), &bytes, &fields);
+    bytes
+}
+
+/// A world with one of everything: a running lease, an auction with bids, a closed order.
+fn full() -> World {
+    let world = active().at("10:30").settle(1).by("tim").ok();
+    let world = world.order_with(|o| o.near = ZONE.into()).by("tim").ok().bid(2, "bob", TWO_AN_HOUR).by("bob").ok();
+    let world = world.order_with(|_| ()).by("tom").ok().bid(3, "eve", TWO_AN_HOUR / 3).by("eve").ok().decided(3);
+    let world = world.confirm(3).by("eve").ok().close(3, TenantReason::Done).by("tom").ok();
+    // The auction of the second order ran out with the third's: another round of bids.
+    world.order_with(|o| o.near = ZONE.into()).by("tim").ok().bid(4, "eve", TWO_AN_HOUR / 2).by("eve").ok()
+}
+
+#[test]
+fn records_are_what_the_store_proto_says() {
+    let world = full();
+    let ctx = &world.ctx;
+    let live = ORDERS.get(ctx, &1).unwrap().unwrap();
+    record("Params", &Params::default());
+    record("Totals", &TOTALS.load(ctx).unwrap());
+    record("Terms", &live.terms);
+    record("Order", &live);
+    record("Lease", live.lease().unwrap());
+    for id in 1..=4 {
+        record("Order", &ORDERS.get(ctx, &id).unwrap().unwrap());
+    }
+    record("Order", &opened().order(1));
+    let auction = AUCTIONS.get(ctx, &4).unwrap().unwrap();
+    record("Auction", &auction);
+    let hold = kernel::Hold { codespace: "sdk".into(), code: 5, attempts: 1, retry_at: At::new(9) };
+    record("Auction", &crate::types::Auction { hold: Some(hold), ..auction });
+    record("Bid", &BIDS.get(ctx, &(4, who("eve"))).unwrap().unwrap());
+    record("EndedLease", &ENDED_LEASES.get(ctx, &(3, 1)).unwrap().unwrap());
+    let award = AWARDS.get(ctx, &(3, 1)).unwrap().unwrap();
+    record("Award", &award);
+    record("AwardRow", &award.rows[0]);
+    let reclaiming = active().reclaim(1).by("ada").ok();
+    record("Order", &reclaiming.order(1));
+}
+
+#[test]
+fn events_are_what_the_protos_say() {
+    let mut seen = BTreeSet::new();
+    let mut check = |world: &World| {
+        for event in &world.events {
+            for shown in &event.rendered {
+                if shown.kind == event.name {
+                    let fields: Vec<_> = shown.attributes.iter().map(|(name, _)| *name).collect();
+                    agrees(event.name, &event.bytes, &fields);
+                    seen.insert(event.name);
+                }
+            }
+        }
+    };
+    let params = Params { bids_max: 2, ..Params::default() };
+    let world = World::with(params, &["ada", "bob", "eve"]);
+    let world = world.order_with(|o| (o.deposit, o.near) = ("100000000".into(), ZONE.into())).by("tom").ok();
+    check(&world);
+    let mut world = world;
+    for (name, percent) in [("ada", 90), ("bob", 80), ("eve", 70)] {
+        world = world.bid(1, name, TWO_AN_HOUR / 100 * percent).by(name).ok();
+        check(&world);
+    }
+    let world = world.blocks(8).improve(1, "eve", TWO_AN_HOUR / 2).by("eve").ok();
+    check(&world);
+    let world = world.decided(1);
+    check(&world);
+    let world = world.confirm(1).by("eve").ok();
+    check(&world);
+    let world = world.reclaim(1).by("eve").ok();
+    check(&world);
+    let world = world.at("11:00");
+    check(&world);
+    let world = world.bid(1, "ada", TWO_AN_HOUR).by("ada").ok().decided(1).confirm(1).by("ada").ok();
+    let world = world.top_up(1, 1_000_000).by("tim").ok();
+    check(&world);
+    let world = world.at("17:00");
+    check(&world);
+    let world = world.after(604_800);
+    check(&world);
+    let world = world.params(|p| p.bids_max = 5).by("authority").ok();
+    check(&world);
+    let ours: Vec<_> = seen.iter().filter(|name| name.starts_with("underbid.market.v1.")).collect();
+    assert_eq!(ours.len(), 16, "{ours:?}");
+}
+
+#[test]
+fn keys_and_bytes_are_pinned() {
+    assert_eq!(ORDERS.key(&258), [3, 0, 0, 0, 0, 0, 0, 1, 2]);
+    assert_eq!(AUCTIONS.key(&258), [4, 0, 0, 0, 0, 0, 0, 1, 2]);
+    assert_eq!(BIDS.key(&(1, kernel::Address([9; 20])))[..10], [5, 0, 0, 0, 0, 0, 0, 0, 1, 9]);
+    assert_eq!(ENDED_LEASES.key(&(1, 2)), [6, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2]);
+    assert_eq!(AWARDS.key(&(1, 2)), [7, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2]);
+    let world = full();
+    let ctx = &world.ctx;
+    let golden = [
+        ("totals", TOTALS.load(ctx).unwrap().to_message()),
+        ("auction", AUCTIONS.get(ctx, &4).unwrap().unwrap().to_message()),
+        ("bid", BIDS.get(ctx, &(4, who("eve"))).unwrap().unwrap().to_message()),
+        ("order", ORDERS.get(ctx, &1).unwrap().unwrap().to_message()),
+        ("ended lease", ENDED_LEASES.get(ctx, &(3, 1)).unwrap().unwrap().to_message()),
+        ("award", AWARDS.get(ctx, &(3, 1)).unwrap().unwrap().to_message()),
+        ("params", PARAMS.load(ctx).unwrap().to_message()),
+    ];
+    let shown: Vec<String> = golden.iter().map(|(name, bytes)| format!("{name} {}", hex::encode(bytes))).collect();
+    assert_eq!(shown.join("\n"), include_str!("golden.txt").trim_end());
+}
+
+/// A live lease is one hashed key of at most 600 bytes, and a bid rewrites a small row of the order.
+#[test]
+fn what_is_hot_is_small() {
+    let live = active().at("10:30").settle(1).by("tim").ok().order(1).to_message().len();
+    let starting = starting().order(1).to_message().len();
+    let world = bidding();
+    let auction = world.auction(1).to_message().len();
+    let bid = BIDS.get(&world.ctx, &(1, who("ada"))).unwrap().unwrap().to_message().len();
+    println!("live order {live}, starting {starting}, bidding order {}, auction {auction}, bid {bid}", world.order(1).to_message().len());
+    assert!(live <= 600 && auction <= 70 && bid <= 150, "{live} {auction} {bid}");
+}
+
+/// What a bid reads, writes and costs: the figures that throughput depends on.
+#[test]
+fn a_bid_touches_few_keys() {
+    let world = bidding();
+    let before = world.ctx.counters();
+    let world = world.bid(1, "bob", TWO_AN_HOUR / 3).by("bob").ok();
+    let after = world.ctx.counters();
+    let (_, bid_gas) = (after.reads - before.reads, world.gas);
+    println!("bid gas {bid_gas}, writes {}, bytes {}, derived {}", after.writes - before.writes, after.bytes_written - before.bytes_written, after.derived - before.derived);
+    // Provider, line, its totals, our totals, the auction, the bid.
+    assert_eq!(after.writes - before.writes, 6);
+    let world = world.improve(1, "bob", TWO_AN_HOUR / 4).by("bob").ok();
+    println!("improve gas {}, writes {}", world.gas, world.ctx.counters().writes - after.writes);
+    assert_eq!(world.ctx.counters().writes - after.writes, 5);
+    assert!(world.gas < bid_gas);
+}
+
+/// The gas of the due work in the next block, after `seconds`.
+fn due_gas(mut world: World, seconds: u64) -> (World, u64) {
+    let start = world.ctx.gas_used();
+    world.block(0);
+    let idle = world.ctx.gas_used() - start;
+    let start = world.ctx.gas_used();
+    world.block(seconds);
+    let gas = (world.ctx.gas_used() - start).saturating_sub(idle);
+    (world, gas)
+}
+
+#[test]
+fn what_is_due_later_is_paid_before() {
+    use crate::{Msg, msgs};
+    use kernel::Message as _;
+    let prepaid = |msg: &Msg| msg.base_gas();
+    let by = who("tom");
+    let order = 1;
+    let bid = msgs::CreateBid { provider: by, order, zone: provider::Zone::parse(ZONE).unwrap(), unit_rate: 1, reclaim_s: 1 };
+    let improve = msgs::ImproveBid { provider: by, order, unit_rate: 1 };
+    let (bid, improve) = (prepaid(&Msg::CreateBid(by, bid)), prepaid(&Msg::ImproveBid(by, improve)));
+    let start = prepaid(&Msg::ConfirmStart(by, msgs::ConfirmStart { order }));
+    let terms = opened().order(1).terms;
+    let created = msgs::CreateOrder { terms, default_weights: true, deposit: kernel::Amount::ZERO };
+    let created = prepaid(&Msg::CreateOrder(by, created));
+    assert_eq!(improve * 8, bid);
+
+    // Each of many bids at one price has its row of the award: the most that a bid can cost later.
+    let names: Vec<String> = (0..32).map(|n| format!("bidder{n}")).collect();
+    let mut world = World::with(Params::default(), &[]);
+    for name in &names {
+        world.provider(name, STAKE, 8);
+    }
+    world = world.order_with(|_| ()).by("tom").ok();
+    for name in &names {
+        world = world.bid(1, name, TWO_AN_HOUR).by(name).ok();
+    }
+    let (world, decided) = due_gas(world.blocks(10), 0);
+    let world = world.state(1, "starting 1");
+    println!("32 bids: {decided}, of {}", created + 32 * bid);
+    assert!(decided <= 32 * bid + created / 2 && decided <= 2_000_000);
+    drop(world);
+    let (world, one) = due_gas(bidding().blocks(10), 0);
+    let (world, no_start) = due_gas(world.after(540), 60);
+    let world = world.state(1, "open 2");
+    let (world, expiry) = due_gas(world.after(3_540), 60);
+    let world = world.state(1, "closed 2: Expired");
+    let (world, prune) = due_gas(world.after(604_740), 60);
+    world.state(1, "gone");
+    println!("one bid {one}, no start {no_start}, expiry {expiry}, prune {prune}; order prepays {created}, bid {bid}");
+    assert!(one + no_start <= bid + created && expiry + prune <= created);
+    let (world, low) = due_gas(active().at("12:29"), 60);
+    let world = world.emits("EventLeaseLowFunds");
+    let (world, dry) = due_gas(world.at("12:59"), 60);
+    world.state(1, "closed 1: Underfunded");
+    println!("low {low}, dry {dry}; a start prepays {start}");
+    assert!(low + dry <= start);
+}
