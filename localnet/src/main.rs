@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use localnet::bench::{self, KvSource, LoadOptions};
+use localnet::demo::cast::{Cast, MNEMONIC};
+use localnet::demo::{self, Screen};
 use localnet::net::control::{self, Answer, Control, NodeStatus, Request};
 use localnet::net::{App, Error, Net, Spec, Timing};
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +31,8 @@ enum Command {
     Restart(NodeArgs),
     /// Stop the running net.
     Down(DirArgs),
+    /// Play a market on a new net, sum it up, and keep the net running until Ctrl-C.
+    Demo(DemoArgs),
     /// Measure a new net, which is removed afterwards.
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -67,6 +71,24 @@ enum BenchCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Args)]
+struct DemoArgs {
+    /// The net's directory; a net of an earlier demo in it is removed.
+    #[arg(long, default_value = ".localnet/demo")]
+    dir: PathBuf,
+    #[command(flatten)]
+    net: NetArgs,
+    /// The first port; if those are taken, the net gets others.
+    #[arg(long, default_value_t = 26_600, value_parser = clap::value_parser!(u16).range(1024..=65_000))]
+    port_base: u16,
+    /// Stop after the summary, with exit code 1 if anything was not as it should be.
+    #[arg(long)]
+    exit: bool,
+    /// Print the summary as one JSON document on standard output, and everything else on standard error.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Args)]
@@ -167,6 +189,7 @@ async fn run(command: Command) -> Outcome {
             control::wait_until_down(&dir).await?;
             print_answer(&answer)
         }
+        Command::Demo(args) => demo(args).await,
         Command::Bench(command) => run_bench(command).await,
     }
 }
@@ -184,23 +207,79 @@ async fn up(args: UpArgs) -> Outcome {
         net = start() => net?,
         () = interrupted() => return Err("interrupted while the net started".into()),
     };
-    let control = Control::open(&dir)?;
     let manifest = net.manifest();
     println!("{} runs in {}", manifest.chain_id, net.dir().display());
     for node in net.nodes() {
         println!("node{}  RPC {}  gRPC {}", node.index(), node.rpc().url(), node.grpc_url());
     }
     println!("Ctrl-C or `localnet down` stops it.");
-    tokio::select! {
-        () = control.serve(&net) => {}
-        () = interrupted() => {}
-        death = net.died() => {
-            net.stop().await;
-            return Err(Error::Died(Box::new(death)).into());
-        }
+    keep(&dir, net).await
+}
+
+async fn demo(args: DemoArgs) -> Outcome {
+    let DemoArgs { dir, net: net_args, port_base, exit, json } = args;
+    if matches!(net_args.app, AppName::Kvstore) {
+        return Err("the demo plays on --app underbid".into());
+    }
+    if control::send(&dir, &Request::Status).await.is_ok() {
+        let dir = dir.display();
+        return Err(format!("a net runs in {dir}: stop it with `localnet down --dir {dir}`, or name another --dir").into());
+    }
+    let screen = Screen::choose(json);
+    let started = Instant::now();
+    Net::remove(&dir)?;
+    let spec = Spec { port_base: Some(port_base), ..net_args.spec(&dir)? };
+    let genesis = Cast::new()?.complete(spec.genesis)?;
+    screen.say(&format!("starting {} validators, each CometBFT and underbid, in {}", net_args.validators, dir.display()));
+    let work = async {
+        let net = Net::up(Spec { genesis: genesis.clone(), ..spec }).await?;
+        screen.say(&format!("first block after {:.1} s; the market opens", started.elapsed().as_secs_f64()));
+        let summary = demo::play(&net, &genesis, screen, started).await?;
+        Ok::<_, Box<dyn std::error::Error>>((net, summary))
+    };
+    let (net, summary) = tokio::select! {
+        played = work => played.map_err(|error| format!("{error}\nthe nodes' logs: {}/node*/*.log", dir.display()))?,
+        () = interrupted() => return Err("interrupted".into()),
+    };
+    match json {
+        true => println!("{}", serde_json::to_string_pretty(&summary)?),
+        false => println!("{summary}"),
+    }
+    if !exit {
+        print_addresses(screen, &net);
+        return keep(&dir, net).await;
     }
     net.stop().await;
-    Ok(())
+    drop(net);
+    if !summary.ok {
+        return Err(format!("the demo failed; its net is left in {}", dir.display()).into());
+    }
+    Ok(Net::remove(&dir)?)
+}
+
+fn print_addresses(screen: Screen, net: &Net) {
+    screen.say(&format!("\n{} goes on:", net.manifest().chain_id));
+    for node in net.nodes() {
+        let (index, rpc, grpc) = (node.index(), node.rpc().url(), node.grpc_url());
+        screen.say(&format!("node{index}  RPC {rpc}  gRPC {grpc}  home {}", node.home().display()));
+    }
+    let home = net.nodes().first().map(|node| node.home().display().to_string()).unwrap_or_default();
+    screen.say("\nAct as one of the accounts (alice is the key at index 1, aurora the one at 5; all 13 have the same words):");
+    screen.say(&format!("  echo '{MNEMONIC}' | underbid --home {home} keys add alice --index 1 --mnemonic-file -"));
+    screen.say(&format!("  underbid --home {home} query market orders"));
+    screen.say("\nCtrl-C stops it.");
+}
+
+/// Runs a net until Ctrl-C, or `localnet down`, or the death of a process.
+async fn keep(dir: &Path, net: Net) -> Outcome {
+    let control = Control::open(dir)?;
+    let death = tokio::select! {
+        () = control.serve(&net) => None,
+        () = interrupted() => None,
+        death = net.died() => Some(death),
+    };
+    net.stop().await;
+    death.map_or(Ok(()), |death| Err(Error::Died(Box::new(death)).into()))
 }
 
 async fn run_bench(command: BenchCommand) -> Outcome {

@@ -1,6 +1,6 @@
 //! The commands that work on this home's data: `start`, `export`, `rollback`, `genesis`, `config`.
 
-use std::io;
+use std::io::{self, IsTerminal};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -80,7 +80,9 @@ pub(super) fn start(context: &Context<'_>) -> Result<(), Failure> {
 /// Logs go to standard error.
 fn start_logging(config: &Config) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&config.log_level)?;
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let is_colored = io::stderr().is_terminal();
+    let logs =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_colored).with_writer(io::stderr);
     let started = match config.log_format {
         LogFormat::Text => logs.try_init(),
         LogFormat::Json => logs.json().flatten_event(true).try_init(),

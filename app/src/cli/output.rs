@@ -18,6 +18,8 @@ const ANY: &str = "google.protobuf.Any";
 const PAGE_RESPONSE: &str = "cosmos.base.query.v1beta1.PageResponse";
 /// Lists of messages with more fields than this are shown as blocks, unless their columns are chosen below.
 const COLUMNS_MAX: usize = 8;
+/// Three years: what is larger is no duration but a time.
+const DURATION_S_MAX: u64 = 100_000_000;
 /// Events of ours; the standard ones repeat what the balances say.
 const OUR_EVENTS: &str = "underbid.";
 
@@ -252,7 +254,10 @@ fn cell(reflection: &Reflection, field: &FieldDescriptor, value: &Value, is_long
 
 fn readable_number(field: &FieldDescriptor, number: u64) -> Option<String> {
     match () {
-        () if parse::is_duration(field) && number >= 60 => Some(units::readable_seconds(number)),
+        // Times have names like durations, and are so much larger.
+        () if parse::is_duration(field) && (60..DURATION_S_MAX).contains(&number) => {
+            Some(units::readable_seconds(number))
+        }
         () if field.name().ends_with("_ppm") => {
             let percent = format!("{}.{:04}", number / 10_000, number % 10_000);
             Some(format!("{} %", percent.trim_end_matches('0').trim_end_matches('.')))

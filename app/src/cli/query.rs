@@ -1,6 +1,7 @@
 //! `underbid query`: any query of any module; and `underbid status`.
 
 use clap::{Arg, ArgMatches, Command, value_parser};
+use kernel::num::Dec;
 use prost::Message;
 use prost_reflect::DynamicMessage;
 use serde_json::json;
@@ -77,7 +78,7 @@ pub(super) fn status(context: &Context<'_>) -> Result<(), Failure> {
     }
     // CometBFT may answer while its application does not.
     let price = match base_fee {
-        Ok(fee) => format!("{} x 10^-18 {} for a unit of gas", fee.atto_per_gas, fee.denom),
+        Ok(fee) => format!("{} {} for a unit of gas", short(Dec::from_atomics(fee.atto_per_gas)), fee.denom),
         Err(error) => format!("unknown: {error}"),
     };
     print(&pairs(&[
@@ -93,4 +94,9 @@ pub(super) fn status(context: &Context<'_>) -> Result<(), Failure> {
         ("first height", status.earliest_height.to_string()),
         ("base fee", price),
     ]))
+}
+
+/// A decimal without the zeros at its end.
+fn short(decimal: Dec) -> String {
+    decimal.to_string().trim_end_matches('0').trim_end_matches('.').to_owned()
 }

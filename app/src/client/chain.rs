@@ -32,6 +32,9 @@ const ATTEMPTS_MAX: u32 = 4;
 /// The pause between two looks for a transaction.
 const INCLUSION_POLL: Duration = Duration::from_millis(20);
 
+/// What CometBFT says of a transaction that its mempool or a block has already.
+const KNOWN_TRANSACTION: &str = "tx already exists in cache";
+
 /// ABCI codes of the codespace `sdk` that a client acts on.
 mod code {
     pub(super) const INSUFFICIENT_FEE: u32 = 13;
@@ -326,9 +329,12 @@ impl Client {
         Ok(())
     }
 
-    /// Submits a transaction. Once it is accepted it waits in the mempool.
+    /// Submits a transaction. Once it is accepted it waits in the mempool; one that the node has seen before is accepted.
     pub async fn broadcast(&self, tx: &SignedTx) -> Result<(), Error> {
-        let rpc::Broadcast { code, codespace, log, .. } = self.rpc.broadcast_tx_sync(&tx.bytes).await?;
+        let rpc::Broadcast { code, codespace, log, .. } = match self.rpc.broadcast_tx_sync(&tx.bytes).await {
+            Err(rpc::Error::Refused { data, .. }) if data.contains(KNOWN_TRANSACTION) => return Ok(()),
+            answer => answer?,
+        };
         if code == 0 {
             return Ok(());
         }

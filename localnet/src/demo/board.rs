@@ -223,6 +223,14 @@ impl OrderView {
     pub fn round(&self) -> Option<&RoundView> {
         self.rounds.last()
     }
+
+    /// What its leases have paid so far, in ucredit.
+    pub fn paid(&self) -> u128 {
+        match self.round().map(|round| &round.stage) {
+            Some(RoundStage::Active | RoundStage::Reclaiming) => self.money.paid,
+            _ => self.rounds.iter().map(|round| round.gross).sum(),
+        }
+    }
 }
 
 impl Board {

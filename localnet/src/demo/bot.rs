@@ -102,7 +102,10 @@ impl Bot {
             self.serve(&lease).await?;
         }
         let (height, orders) = queries::orders(self.sender.client()).await?;
-        for order in orders.iter().filter(|order| self.may_bid(order, height)) {
+        for order in &orders {
+            if !self.may_bid(order, height) {
+                continue;
+            }
             // One lost race is no reason to miss the other auctions.
             if let Err(error) = self.bid(order).await {
                 self.sender.turn_away(&error);
@@ -178,7 +181,12 @@ impl Bot {
         if quote.refusal.is_some() {
             return Ok(());
         }
-        self.place(order, unit_rate, standing).await
+        let placed = self.place(order, unit_rate, standing).await;
+        if placed.is_err() {
+            // It may have got into a block all the same: what stands is asked for before the next attempt.
+            self.offers.remove(&key);
+        }
+        placed
     }
 
     async fn place(&mut self, order: &market::Order, unit_rate: u128, standing: Standing) -> Result<(), Error> {
@@ -204,11 +212,14 @@ impl Bot {
         Ok(())
     }
 
-    /// Learns the multiplier that the chain would give us.
+    /// Learns our multiplier, and our price if we have a bid.
     async fn appraise(&mut self, order: &market::Order) -> Result<Standing, Error> {
         let ceiling = order.max_unit_rate.parse().unwrap_or_default();
         let quote = queries::quote(self.sender.client(), &self.quote_request(order, ceiling)).await?;
-        let standing = Standing { multiplier_ppm: quote.multiplier_ppm, unit_rate: None };
+        let bids = queries::bids(self.sender.client(), order.id).await?;
+        let own = bids.iter().find(|bid| bid.provider == self.sender.member().address());
+        let unit_rate = own.and_then(|bid| bid.unit_rate.parse().ok());
+        let standing = Standing { multiplier_ppm: quote.multiplier_ppm, unit_rate };
         self.offers.insert((order.id, order.round), standing);
         Ok(standing)
     }

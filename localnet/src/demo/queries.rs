@@ -32,6 +32,13 @@ pub async fn live_leases(client: &Client, provider: &str) -> Result<Vec<market::
     Ok(answer.leases)
 }
 
+/// The bids of an order.
+pub async fn bids(client: &Client, order_id: u64) -> Result<Vec<market::Bid>, Error> {
+    let request = market::QueryBidsRequest { order_id, pagination: page() };
+    let answer: market::QueryBidsResponse = client.query("/underbid.market.v1.Query/Bids", &request, None).await?;
+    Ok(answer.bids)
+}
+
 /// What a bid would be worth.
 pub async fn quote(
     client: &Client,

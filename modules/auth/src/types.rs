@@ -1,6 +1,6 @@
 //! Accounts, as they lie in the store.
 
-use kernel::{Address, Derived, Hold, Indexed};
+use kernel::{Address, Derived, Due, Hold, Indexed};
 
 use crate::{PublicKey, state};
 
@@ -54,6 +54,9 @@ impl Indexed<UnorderedKey> for Unordered {
             Some(hold) => out.due(&state::RETRIES, hold.retry_at),
         }
     }
+}
+
+impl Due<UnorderedKey> for Unordered {
     fn hold(&mut self) -> &mut Option<Hold> {
         &mut self.hold
     }

@@ -1,6 +1,6 @@
 //! Records, as they lie in the store.
 
-use kernel::{Address, Amount, Derived, Hold, Indexed};
+use kernel::{Address, Amount, Derived, Indexed};
 use serde::{Deserialize, Serialize};
 
 use crate::{Denom, denom::InnerDenom, state::BY_DENOM};
@@ -89,9 +89,5 @@ pub type BalanceKey = (Address, Denom);
 impl Indexed<BalanceKey> for Balance {
     fn derive(&self, key: &BalanceKey, out: &mut Derived) {
         out.index(BY_DENOM, &InnerDenom(key.1.clone()));
-    }
-    fn hold(&mut self) -> &mut Option<Hold> {
-        // No queue holds balances, so nobody asks; a record without due work has no room for a hold.
-        Box::leak(Box::default())
     }
 }

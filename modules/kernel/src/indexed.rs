@@ -52,7 +52,7 @@ impl Derived {
     }
 
     /// A queue entry: the record is due at `at`.
-    pub fn due<C, K: Key, V: Indexed<K>>(&mut self, queue: &DueQueue<C, K, V>, at: At<C>) {
+    pub fn due<C, K: Key, V: Due<K>>(&mut self, queue: &DueQueue<C, K, V>, at: At<C>) {
         self.index(queue.tag(), &at);
     }
 }
@@ -61,6 +61,10 @@ impl Derived {
 pub trait Indexed<K>: Record {
     /// The only source of this record's index and queue entries.
     fn derive(&self, key: &K, out: &mut Derived);
+}
+
+/// A record that can stand in a queue.
+pub trait Due<K>: Indexed<K> {
     /// Where a failure of its due work is noted.
     fn hold(&mut self) -> &mut Option<Hold>;
 }

@@ -37,7 +37,7 @@ pub use ctx::{Ctx, Finished, Mode};
 pub use error::{Error, Fatal, Overflow, Reject, Result, Status, StatusCode};
 pub use event::{AbciEvent, Event, EventBytes};
 pub use gas::{Cost, Counters};
-pub use indexed::{Derived, DerivedSink, Hold, Indexed, IndexedMap, entries_of};
+pub use indexed::{Derived, DerivedSink, Due, Hold, Indexed, IndexedMap, entries_of};
 pub use key::{Key, KeyBuf};
 pub use module::{Broken, Depth, Message, Module, Reply, Signers};
 pub use num::{Amount, Dec, E18, ONE_PPM};

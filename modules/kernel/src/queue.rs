@@ -1,4 +1,4 @@
-//! Due work: queues whose entries exist only by [`Indexed::derive`], drained oldest first under a budget.
+//! Due work: queues whose entries exist only by [`Indexed::derive`](crate::Indexed::derive), drained oldest first under a budget.
 
 use std::marker::PhantomData;
 
@@ -8,7 +8,7 @@ use crate::{
     backend::{KeyRange, Space},
     ctx::Ctx,
     error::{Error, Fatal, Reject, Result},
-    indexed::{Hold, Indexed, IndexedMap},
+    indexed::{Due, Hold, IndexedMap},
     key::Key,
     time::At,
 };
@@ -39,7 +39,7 @@ pub struct Drained {
     pub backlog: bool,
 }
 
-impl<C, K: Key, V: Indexed<K>> DueQueue<C, K, V> {
+impl<C, K: Key, V: Due<K>> DueQueue<C, K, V> {
     /// The queue under a tag of the derived space of a table's store.
     pub const fn new(table: IndexedMap<K, V>, tag: u8) -> Self {
         Self { table, tag, clock: PhantomData }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use kernel::{
-    Address, Amount, At, Backend, Billing, Block, Ctx, Derived, DerivedSink, DueQueue, Error, Height, Hold, Indexed, IndexedMap,
+    Address, Amount, At, Backend, Billing, Block, Ctx, Derived, DerivedSink, Due, DueQueue, Error, Height, Hold, Indexed, IndexedMap,
     Key, Map, Mode, Reject, Result, StoreId, View, chain,
 };
 use proptest::prelude::*;
@@ -32,6 +32,9 @@ impl Indexed<u64> for Task {
             None => out.due(&DUE, self.due),
         }
     }
+}
+
+impl Due<u64> for Task {
     fn hold(&mut self) -> &mut Option<Hold> {
         &mut self.hold
     }

@@ -22,14 +22,18 @@ pub(crate) fn decide(ctx: &mut Ctx, id: &OrderId) -> Result<()> {
     let winner = award.as_ref().map(|award| award.winner);
 
     AUCTIONS.remove(ctx, id)?;
+    let mut freed = Amount::ZERO;
     for (provider, bid) in book {
         BIDS.remove(ctx, &(*id, provider))?;
         if Some(provider) == winner {
             order.phase = Phase::Leased(win(ctx, &order.terms, provider, bid)?);
-        } else {
-            lose(ctx, *id, &order, provider, &bid)?;
+            continue;
         }
+        release_bid(ctx, &order.terms, provider, &bid)?;
+        ctx.emit(&BidLost { order_id: *id, round: order.round, provider });
+        freed = freed.plus(bid.lock)?;
     }
+    state::count_locked(ctx, freed, Amount::ZERO)?;
     match award {
         None => reopen(ctx, *id, &mut order),
         Some(award) => record(ctx, *id, &order, &award)?,
@@ -95,16 +99,9 @@ fn win(ctx: &mut Ctx, terms: &Terms, provider: Address, bid: Bid) -> Result<Leas
     })
 }
 
-fn lose(ctx: &mut Ctx, id: OrderId, order: &Order, provider: Address, bid: &Bid) -> Result<()> {
-    release_bid(ctx, &order.terms, provider, bid)?;
-    ctx.emit(&BidLost { order_id: id, round: order.round, provider });
-    Ok(())
-}
-
-/// Frees what a bid holds; the caller deletes it.
+/// Frees what a bid holds; the caller deletes it and counts its lock.
 pub(crate) fn release_bid(ctx: &mut Ctx, terms: &Terms, provider: Address, bid: &Bid) -> Result<()> {
-    provider::unreserve(ctx, provider, terms.class_id, &bid.zone, terms.count, bid.lock)?;
-    state::count_locked(ctx, bid.lock, Amount::ZERO)
+    provider::unreserve(ctx, provider, terms.class_id, &bid.zone, terms.count, bid.lock)
 }
 
 fn record(ctx: &mut Ctx, id: OrderId, order: &Order, award: &Award) -> Result<()> {

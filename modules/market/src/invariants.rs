@@ -7,7 +7,7 @@ use provider::Zone;
 
 use crate::{
     STORE,
-    params::LIST_LIMIT,
+    params::BIDS_LIMIT,
     state::{AUCTIONS, AWARDS, BIDS, ENDED_LEASES, ORDERS, TOTALS, book},
     types::{Auction, Bid, Order, OrderId, Phase},
 };
@@ -85,7 +85,7 @@ fn check_order(ctx: &Ctx, id: OrderId, order: &Order, held: &mut Held) -> Result
 
 fn check_auction(id: OrderId, order: &Order, auction: &Auction, book: &[(Address, Bid)]) -> Result<(), Broken> {
     let count = u32::try_from(book.len()).unwrap_or(u32::MAX);
-    law("I7", count == auction.bid_count && (1..=LIST_LIMIT).contains(&count), || {
+    law("I7", count == auction.bid_count && (1..=BIDS_LIMIT).contains(&count), || {
         format!("order {id} has {count} bids: {auction:?}")
     })?;
     let best = book.first().map(|(provider, bid)| (bid.eff(), *provider));

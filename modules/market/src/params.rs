@@ -5,8 +5,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::types::Parts;
 
-/// The most bids, zones and rounds that parameters may allow: they bound the work of a decision and the size of a record.
+/// The most zones and rounds that parameters may allow: they bound the size of a record.
 pub const LIST_LIMIT: u32 = 64;
+/// The most bids that parameters may allow: a decision over so many, by providers with the longest records, fits the gas
+/// of one item of due work.
+pub const BIDS_LIMIT: u32 = 40;
 /// A winner must have this many of the longest steps of the billing clock to get its start into a block.
 const START_STEPS_MIN: u64 = 5;
 
@@ -152,9 +155,7 @@ impl Params {
         ] {
             law(value > 0, name, "expected above 0")?;
         }
-        for (name, value) in
-            [("zones_max", self.zones_max), ("rounds_max", self.rounds_max), ("bids_max", self.bids_max)]
-        {
+        for (name, value) in [("zones_max", self.zones_max), ("rounds_max", self.rounds_max)] {
             law(value <= LIST_LIMIT, name, "expected at most 64")?;
         }
         for (name, min, max) in [
@@ -182,7 +183,8 @@ impl Params {
             "expected at most weight_max_ppm each",
         )?;
         law(self.weight_max_ppm <= ONE_PPM, "weight_max_ppm", "expected at most 1000000")?;
-        law(self.bids_max >= 2, "bids_max", "expected at least 2")?;
+        law((2..=BIDS_LIMIT).contains(&self.bids_max), "bids_max", "expected 2 to 40")?;
+        law(self.extensions_max > 0, "extensions_max", "expected above 0: without any, nobody could answer a bid")?;
         law(self.window_blocks_min > self.soft_blocks, "window_blocks_min", "expected more than soft_blocks")?;
         law(self.step_ppm > 0, "step_ppm", "expected above 0")?;
         let steps = u64::from(self.step_ppm).saturating_mul(u64::from(self.extensions_max).saturating_add(1));
@@ -226,12 +228,14 @@ mod tests {
     fn the_defaults_hold_and_every_law_is_checked() {
         let defaults = Params::default();
         assert_eq!(defaults.check(60), Ok(()));
-        let broken: &[(&str, fn(&mut Params))] = &[
+        type Change = fn(&mut Params);
+        let broken: &[(&str, Change)] = &[
             ("count_max", |p| p.count_max = 0),
             ("zones_max", |p| p.zones_max = 65),
             ("rounds_max", |p| p.rounds_max = 65),
             ("bids_max", |p| p.bids_max = 1),
-            ("bids_max", |p| p.bids_max = 65),
+            ("bids_max", |p| p.bids_max = 41),
+            ("extensions_max", |p| p.extensions_max = 0),
             ("window_blocks:", |p| p.window_blocks_max = 11),
             ("ttl_s:", |p| p.ttl_s_max = 59),
             ("unit_rate_max", |p| p.unit_rate_max = 0),
@@ -254,9 +258,10 @@ mod tests {
             let error = params.check(60).unwrap_err().message;
             assert!(error.starts_with(&format!("params.{field}")), "{field}: {error}");
         }
-        let bounds: &[fn(&mut Params)] = &[
+        let bounds: &[Change] = &[
             |p| p.bids_max = 2,
-            |p| p.bids_max = 64,
+            |p| p.bids_max = 40,
+            |p| p.extensions_max = 1,
             |p| p.extensions_max = 98,
             |p| p.band_ppm = 10_101,
             |p| p.unit_rate_max = escrow::RATE_MAX / 1_024,

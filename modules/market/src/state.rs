@@ -2,7 +2,7 @@
 //! here and pinned by test.
 
 use kernel::{
-    Address, Amount, Billing, Ctx, Derived, DerivedSink, DueQueue, Fatal, Height, Hold, Indexed, IndexedMap, Item, Map, Overflow,
+    Address, Amount, Billing, Ctx, Derived, DerivedSink, Due, DueQueue, Fatal, Height, Hold, Indexed, IndexedMap, Item, Map, Overflow,
     Result, View,
     chain::{Schema, schema},
 };
@@ -79,6 +79,9 @@ impl Indexed<OrderId> for Order {
         }
     }
 
+}
+
+impl Due<OrderId> for Order {
     fn hold(&mut self) -> &mut Option<Hold> {
         &mut self.hold
     }
@@ -96,6 +99,9 @@ impl Indexed<OrderId> for Auction {
         }
     }
 
+}
+
+impl Due<OrderId> for Auction {
     fn hold(&mut self) -> &mut Option<Hold> {
         &mut self.hold
     }
@@ -106,9 +112,6 @@ impl Indexed<(OrderId, Address)> for Bid {
         out.index(BIDS_BY_PROVIDER, provider);
     }
 
-    fn hold(&mut self) -> &mut Option<Hold> {
-        &mut self.hold
-    }
 }
 
 impl Indexed<(OrderId, Round)> for EndedLease {
@@ -117,9 +120,6 @@ impl Indexed<(OrderId, Round)> for EndedLease {
         out.index(ENDED_BY_PROVIDER, &self.lease.provider);
     }
 
-    fn hold(&mut self) -> &mut Option<Hold> {
-        &mut self.hold
-    }
 }
 
 /// The parameters in force.
@@ -144,7 +144,7 @@ pub(crate) fn count_locked(ctx: &mut Ctx, freed: Amount, locked: Amount) -> Resu
 
 /// All bids of an order, first in rank first. There are at most `bids_max`.
 pub(crate) fn book(ctx: &Ctx, order: OrderId) -> Result<Vec<(Address, Bid)>> {
-    let page = BIDS.page(ctx, &order, None, crate::params::LIST_LIMIT)?;
+    let page = BIDS.page(ctx, &order, None, crate::params::BIDS_LIMIT)?;
     let mut bids: Vec<_> = page.items.into_iter().map(|((_, provider), bid)| (provider, bid)).collect();
     bids.sort_by_key(|(_, bid)| bid.rank());
     Ok(bids)

@@ -62,7 +62,7 @@ pub(crate) fn close_lease(
         served_s: order.served_s,
         closed_at,
     });
-    let ended = EndedLease { tenant: order.tenant, lease, gross: stream.gross, closed_at, reason, hold: None };
+    let ended = EndedLease { tenant: order.tenant, lease, gross: stream.gross, closed_at, reason };
     state::ENDED_LEASES.create(ctx, &(id, order.round), &ended)?;
     Ok(stream)
 }

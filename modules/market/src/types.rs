@@ -172,9 +172,6 @@ record! {
         pub closed_at: At<Billing> = 4,
         /// Why it ended.
         pub reason: LeaseEnd = 5,
-        /// Nothing is ever due for it.
-        #[serde(skip)]
-        pub hold: Option<Hold> = 6,
     }
 
     /// What bids change of an order: the row that is written with every bid, so it is small. It exists while the order
@@ -231,9 +228,6 @@ record! {
         pub bond: Amount = 8,
         /// The height at which it was placed.
         pub placed_height: At<Height> = 9,
-        /// Nothing is ever due for it.
-        #[serde(skip)]
-        pub hold: Option<Hold> = 10,
     }
 
     /// How a round was decided, under (order, round), with all that repeats the draw.

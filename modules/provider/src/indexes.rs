@@ -1,6 +1,6 @@
 //! By what providers, lines and unbondings are found, and when unbondings are due.
 
-use kernel::{Address, Derived, Hold, Indexed, Key, KeyBuf};
+use kernel::{Address, Derived, Due, Hold, Indexed, Key, KeyBuf};
 
 use crate::{
     state::{OFFERS, OPERATORS, STATUSES, UNBONDINGS_DUE, UNBONDINGS_HELD},
@@ -16,9 +16,6 @@ impl Indexed<Address> for Provider {
             out.index(OPERATORS, operator);
         }
     }
-    fn hold(&mut self) -> &mut Option<Hold> {
-        &mut self.hold
-    }
 }
 
 /// Lines by what may be asked for: a class or any, in a zone, in what holds it, or anywhere. Any class anywhere is the
@@ -31,9 +28,6 @@ impl Indexed<LineKey> for Line {
             out.index(OFFERS, &Offer { class_id: *class_id, zone: Some(pattern) });
         }
     }
-    fn hold(&mut self) -> &mut Option<Hold> {
-        &mut self.hold
-    }
 }
 
 /// Unbondings by the time at which they are paid, or tried again.
@@ -44,6 +38,9 @@ impl Indexed<UnbondingKey> for Unbonding {
             Some(hold) => out.due(&UNBONDINGS_HELD, hold.retry_at),
         }
     }
+}
+
+impl Due<UnbondingKey> for Unbonding {
     fn hold(&mut self) -> &mut Option<Hold> {
         &mut self.hold
     }

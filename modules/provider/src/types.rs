@@ -103,9 +103,6 @@ kernel::record! {
         pub created_at: At<Billing> = 15,
         /// The number of its last unbonding; 0: none yet.
         pub unbonding_seq: u32 = 16,
-        /// Never set: a provider has no due work of its own.
-        #[serde(skip)]
-        pub hold: Option<Hold> = 17,
     }
 
     /// What a provider offers of one class in one zone, in units. Always: `reserved + leased <= total`.
@@ -122,9 +119,6 @@ kernel::record! {
         pub unit_required: Amount = 4,
         /// The least stake for a class of this tier, in ucredit, frozen when the total grew.
         pub tier_min: Amount = 5,
-        /// Never set: a line has no due work of its own.
-        #[serde(skip)]
-        pub hold: Option<Hold> = 6,
     }
 
     /// Stake on its way back to its owner.
@@ -174,7 +168,6 @@ impl Provider {
             scored_at: now,
             created_at: now,
             unbonding_seq: 0,
-            hold: None,
         }
     }
 
@@ -241,7 +234,7 @@ impl Line {
         let tier = params.tier(class.device_price_usd);
         let (reserved, leased) = before.map_or((0, 0), |line| (line.reserved, line.leased));
         let unit_required = params.unit_required(tier, class.ref_price_day)?;
-        Ok(Self { total, reserved, leased, unit_required, tier_min: params.tier_min(tier), hold: None })
+        Ok(Self { total, reserved, leased, unit_required, tier_min: params.tier_min(tier) })
     }
 
     /// Units that nothing holds.

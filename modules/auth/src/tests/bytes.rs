@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use kernel::{Fields, Hold, Indexed as _, Item, Key as _, Map, Module as _, Record};
+use kernel::{Due as _, Fields, Hold, Item, Key as _, Map, Module as _, Record};
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage};
 

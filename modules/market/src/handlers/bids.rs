@@ -1,7 +1,7 @@
 //! Bids. A message's guards are one function that changes nothing and returns all that placing the bid changes, so that
 //! `Query/QuoteBid` asks the same guards.
 
-use kernel::{Address, At, Authorized, Ctx, Height, Result};
+use kernel::{Address, Amount, At, Authorized, Ctx, Height, Result};
 use provider::Provider;
 
 use super::orders::{require_rate, require_reclaim};
@@ -42,13 +42,14 @@ pub(crate) fn create_bid(ctx: &mut Ctx, msg: Authorized<CreateBid>) -> Result<pb
     let (round, leads) = (order.round, auction.best.provider == provider);
 
     // From here on nothing may fail but storage.
+    let freed = evicted.as_ref().map_or(Amount::ZERO, |(_, bid)| bid.lock);
     if let Some((evicted, bid)) = evicted {
         release_bid(ctx, &order.terms, evicted, &bid)?;
         BIDS.remove(ctx, &(id, evicted))?;
         ctx.emit(&BidEvicted { order_id: id, round, provider: evicted });
     }
     provider::reserve(ctx, provider, order.terms.class_id, &bid.zone, order.terms.count, bid.lock)?;
-    state::count_locked(ctx, kernel::Amount::ZERO, bid.lock)?;
+    state::count_locked(ctx, freed, bid.lock)?;
     if opens {
         order.phase = Phase::Bidding(Bidding {});
         ORDERS.update(ctx, &id, &order)?;
@@ -219,7 +220,6 @@ pub(crate) fn appraise(
         lock: formulas::lock(terms, msg.unit_rate, bond, params, stake)?,
         bond,
         placed_height: ctx.block.height,
-        hold: None,
     })
 }
 

@@ -102,7 +102,8 @@ fn a_document_that_breaks_a_law_is_refused_and_says_where() {
         let market = serde_json::to_string(&genesis).unwrap();
         import(&world.ctx.block, &Document { market, ..export(&world.ctx) }).err().unwrap().to_string()
     };
-    let rows: &[(&str, fn(&mut Genesis))] = &[
+    type Change = fn(&mut Genesis);
+    let rows: &[(&str, Change)] = &[
         ("params.bids_max", |g| g.params.bids_max = 1),
         ("orders[0].id", |g| g.last_order = 0),
         ("orders[1].id", |g| g.orders[1].id = 1),

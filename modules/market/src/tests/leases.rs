@@ -176,7 +176,8 @@ fn outcome(world: World) -> (String, u128, u128, u128, (LeaseEnd, u64, u128)) {
 
 #[test]
 fn a_late_queue_changes_no_money() {
-    let ends: &[(fn() -> World, u64)] = &[
+    type Make = fn() -> World;
+    let ends: &[(Make, u64)] = &[
         (at_ceiling, 5_400),
         (|| at_ceiling_of(|o| o.duration_s = 3_600), 3_600),
         (|| at_ceiling().reclaim(1).by("ada").ok(), 3_600),

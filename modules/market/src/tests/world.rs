@@ -37,7 +37,7 @@ pub struct World {
     pub ctx: Ctx,
     /// Everything that was emitted by the last message or by the blocks since.
     pub events: Vec<EventBytes>,
-    /// What the last message used, without its base gas.
+    /// What the last message used, without its base gas, or the market's work of the last block.
     pub gas: u64,
 }
 
@@ -171,7 +171,9 @@ impl World {
         self.ctx.block.height = At::new(height);
         self.ctx.block.time = At::new(self.ctx.block.time.value() + seconds);
         chain::begin_block(&mut self.ctx, &height.to_be_bytes()).unwrap();
+        let used = self.ctx.gas_used();
         block::begin_block(&mut self.ctx).unwrap();
+        self.gas = self.ctx.gas_used() - used;
         provider::block::begin_block(&mut self.ctx).unwrap();
         let emitted = self.ctx.take_events();
         if !emitted.is_empty() {

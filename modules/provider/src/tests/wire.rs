@@ -64,12 +64,11 @@ fn sample_provider() -> Provider {
         scored_at: at(86_400),
         created_at: at(5),
         unbonding_seq: 1,
-        hold: None,
     }
 }
 
 fn sample_line() -> Line {
-    Line { total: 8, reserved: 2, leased: 1, unit_required: amount(7), tier_min: amount(9), hold: None }
+    Line { total: 8, reserved: 2, leased: 1, unit_required: amount(7), tier_min: amount(9) }
 }
 
 #[test]
