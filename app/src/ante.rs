@@ -26,7 +26,8 @@ pub fn run(ctx: &mut Ctx, tx: &Tx, signatures: &SignatureCache) -> Result<Paid> 
     let base_fee = auth::fees::base(ctx)?;
     let paid = fee_due(ctx.mode(), tx, &params, base_fee)?;
     let facts = known_signers(ctx, tx)?;
-    if matches!(ctx.mode(), Mode::Deliver | Mode::Check) && !signatures.check(tx, &facts, &ctx.block.chain_id) {
+    if matches!(ctx.mode(), Mode::Deliver | Mode::Check) && !signatures.check(tx, &facts, &ctx.block.chain_id)
+    {
         return Err(bad_signature(&facts, &ctx.block.chain_id));
     }
     use_nonces(ctx, tx, facts)?;
@@ -40,12 +41,15 @@ fn within_limits(tx: &Tx, params: &auth::Params) -> Result<()> {
         return Err(Reject::new(Reject::SDK, 21, text).into());
     }
     if length(tx.memo_length) > u64::from(params.max_memo_characters) {
-        let text =
-            format!("maximum number of characters is {} but received {}", params.max_memo_characters, tx.memo_length);
+        let text = format!(
+            "maximum number of characters is {} but received {}",
+            params.max_memo_characters, tx.memo_length
+        );
         return Err(Reject::new(Reject::SDK, 12, format!("{text}: memo too large")).into());
     }
     if tx.gas_limit > params.max_block_gas {
-        let text = format!("a block has {} gas, the transaction asks for {}", params.max_block_gas, tx.gas_limit);
+        let text =
+            format!("a block has {} gas, the transaction asks for {}", params.max_block_gas, tx.gas_limit);
         return Err(Reject::invalid_request(text).into());
     }
     Ok(())
@@ -54,13 +58,15 @@ fn within_limits(tx: &Tx, params: &auth::Params) -> Result<()> {
 fn within_time(ctx: &Ctx, tx: &Tx, params: &auth::Params) -> Result<()> {
     let height = ctx.block.height.value();
     if tx.timeout_height > 0 && height > tx.timeout_height {
-        let text = format!("block height: {height}, timeout height: {}: tx timeout height", tx.timeout_height);
+        let text =
+            format!("block height: {height}, timeout height: {}: tx timeout height", tx.timeout_height);
         return Err(Reject::new(Reject::SDK, 30, text).into());
     }
     if tx.timeout_nanos == 0 {
         return Ok(());
     }
-    let now = ctx.block.time.value().saturating_mul(1_000_000_000).saturating_add(u64::from(ctx.block.time_nanos));
+    let now =
+        ctx.block.time.value().saturating_mul(1_000_000_000).saturating_add(u64::from(ctx.block.time_nanos));
     if now >= tx.timeout_nanos {
         let text = format!("block time: {now} ns, timeout: {} ns: tx timeout", tx.timeout_nanos);
         return Err(Reject::new(Reject::SDK, 30, text).into());
@@ -80,7 +86,9 @@ fn fee_due(mode: Mode, tx: &Tx, params: &auth::Params, base_fee: Dec) -> Result<
         None => Amount::ZERO,
         Some((denom, amount)) if *denom == params.fee.denom => *amount,
         Some((denom, _)) => {
-            return Err(Reject::invalid_coins(format!("fees are paid in {}, got {denom}", params.fee.denom)).into());
+            return Err(
+                Reject::invalid_coins(format!("fees are paid in {}, got {denom}", params.fee.denom)).into()
+            );
         }
     };
     if mode == Mode::Simulate {
@@ -89,7 +97,8 @@ fn fee_due(mode: Mode, tx: &Tx, params: &auth::Params, base_fee: Dec) -> Result<
     }
     if offered < base {
         let denom = &params.fee.denom;
-        let text = format!("insufficient fees; got: {offered}{denom} required: {base}{denom}: insufficient fee");
+        let text =
+            format!("insufficient fees; got: {offered}{denom} required: {base}{denom}: insufficient fee");
         return Err(Reject::new(Reject::SDK, 13, text).into());
     }
     Ok(Paid { fee: offered, base })
@@ -99,7 +108,9 @@ fn fee_due(mode: Mode, tx: &Tx, params: &auth::Params, base_fee: Dec) -> Result<
 fn known_signers(ctx: &mut Ctx, tx: &Tx) -> Result<Vec<Facts>> {
     let mut facts = Vec::with_capacity(tx.signers.len());
     for signer in &tx.signers {
-        let unknown = || Reject::new(Reject::SDK, 9, format!("account {} does not exist: unknown address", signer.address));
+        let unknown = || {
+            Reject::new(Reject::SDK, 9, format!("account {} does not exist: unknown address", signer.address))
+        };
         let mut account = auth::get(ctx, &signer.address)?.ok_or_else(unknown)?;
         let expected = if tx.unordered { 0 } else { account.sequence };
         if signer.sequence != expected {

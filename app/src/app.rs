@@ -44,12 +44,8 @@ impl App {
         let view = store.view(None).map_err(store_fault)?;
         let app_hash = store.last().map_or([0; 32], |(_, hash)| hash);
         let base = Base { view, genesis: None };
-        let committed = Committed {
-            height: base.view.height(),
-            app_hash,
-            block: chain::last_block(&base.view)?,
-            base,
-        };
+        let committed =
+            Committed { height: base.view.height(), app_hash, block: chain::last_block(&base.view)?, base };
         let mempool = Mempool::new(&committed);
         Ok(Self {
             store,
@@ -77,7 +73,13 @@ impl App {
     }
 
     /// Runs the genesis document. Nothing reaches the disk before the first block does, so it can be called again.
-    pub fn init_chain(&self, chain_id: &str, initial_height: u64, time_s: u64, state: AppState) -> kernel::Result<AppHash> {
+    pub fn init_chain(
+        &self,
+        chain_id: &str,
+        initial_height: u64,
+        time_s: u64,
+        state: AppState,
+    ) -> kernel::Result<AppHash> {
         let before = self.committed();
         if before.height > 0 {
             let text = format!("this home is at height {} of chain {}", before.height, before.block.chain_id);
@@ -101,7 +103,10 @@ impl App {
     }
 
     /// Executes the next block and keeps the candidate for [`App::commit`]. The same block again is executed again.
-    pub fn finalize(&self, block: &RawBlock) -> Result<(Vec<TxResult>, Vec<kernel::AbciEvent>, AppHash), Fatal> {
+    pub fn finalize(
+        &self,
+        block: &RawBlock,
+    ) -> Result<(Vec<TxResult>, Vec<kernel::AbciEvent>, AppHash), Fatal> {
         let started = self.metrics.start();
         let committed = self.committed();
         let mut candidate = execute(&committed.base, self.store.as_ref(), block, &self.signatures)?;
@@ -117,7 +122,10 @@ impl App {
     pub fn commit(&self) -> Result<u64, Fatal> {
         let started = self.metrics.start();
         let Some(candidate) = lock(&self.candidate).take() else {
-            return Err(Fatal::Invariant { name: "commit", detail: "there is no candidate to commit".into() });
+            return Err(Fatal::Invariant {
+                name: "commit",
+                detail: "there is no candidate to commit".into(),
+            });
         };
         let view = self.store.commit(candidate.staged, candidate.height)?;
         let block = chain::last_block(&view)?;
@@ -165,7 +173,9 @@ impl App {
         let committed = self.committed();
         match height {
             None => Ok((committed.base.state(), committed.block.clone())),
-            Some(height) if height == committed.height => Ok((committed.base.state(), committed.block.clone())),
+            Some(height) if height == committed.height => {
+                Ok((committed.base.state(), committed.block.clone()))
+            }
             Some(height) => {
                 let view = self.store.view(Some(height))?;
                 let block = chain::last_block(&view)?;

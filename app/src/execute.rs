@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use kernel::{
-    AbciEvent, Address, AppHash, Amount, At, Backend, Block, Change, Changes, Ctx, Error, EventBytes, Fatal, KeyRange,
-    Mode, Reject, Reply, Result, Space, Staged, View, authority, chain,
+    AbciEvent, Address, Amount, AppHash, At, Backend, Block, Change, Changes, Ctx, Error, EventBytes, Fatal,
+    KeyRange, Mode, Reject, Reply, Result, Space, Staged, View, authority, chain,
 };
-use proto::cosmos::base::abci::v1beta1::TxMsgData;
 use prost::Message as _;
 use prost_types::Any;
+use proto::cosmos::base::abci::v1beta1::TxMsgData;
 
 use crate::{
     ante,
@@ -84,7 +84,7 @@ impl Base {
     /// The state that a block reads.
     pub fn state(&self) -> Arc<dyn View> {
         match &self.genesis {
-            Some(genesis) => Arc::clone(genesis) as Arc<dyn View>,
+            Some(genesis) => genesis.clone(),
             None => Arc::clone(&self.view),
         }
     }
@@ -137,11 +137,17 @@ impl View for GenesisView {
         Ok(self.changes.get(&key).and_then(|change| change.new.clone()))
     }
 
-    fn scan(&self, space: Space, range: KeyRange<'_>, limit: u32) -> Result<Vec<(bytes::Bytes, bytes::Bytes)>, Fatal> {
+    fn scan(
+        &self,
+        space: Space,
+        range: KeyRange<'_>,
+        limit: u32,
+    ) -> Result<Vec<(bytes::Bytes, bytes::Bytes)>, Fatal> {
         let start = (space, bytes::Bytes::copy_from_slice(range.start));
-        let entries = self.changes.range(start..).take_while(|((at, key), _)| {
-            *at == space && range.end.is_none_or(|end| key.as_ref() < end)
-        });
+        let entries = self
+            .changes
+            .range(start..)
+            .take_while(|((at, key), _)| *at == space && range.end.is_none_or(|end| key.as_ref() < end));
         let present = entries.filter_map(|((_, key), change)| Some((key.clone(), change.new.clone()?)));
         Ok(present.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
     }
@@ -183,14 +189,23 @@ pub fn execute(
 
     let counters = ctx.counters();
     let changes = ctx.finish().changes;
-    bank::check_changes(&changes).map_err(|broken| Fatal::Invariant { name: "supply", detail: broken.to_string() })?;
+    bank::check_changes(&changes)
+        .map_err(|broken| Fatal::Invariant { name: "supply", detail: broken.to_string() })?;
     let changes = match &base.genesis {
         Some(genesis) => genesis.merged_with(changes),
         None => changes,
     };
     let staged = store.stage(base.view.as_ref(), changes)?;
     let events = block_events.into_iter().flat_map(|event| event.rendered).collect();
-    Ok(Candidate { height: block.height, app_hash: staged.app_hash, staged, tx_results, events, gas_used, counters })
+    Ok(Candidate {
+        height: block.height,
+        app_hash: staged.app_hash,
+        staged,
+        tx_results,
+        events,
+        gas_used,
+        counters,
+    })
 }
 
 fn next_block(last: &Block, block: &RawBlock) -> Block {
@@ -233,7 +248,11 @@ fn expected_facts(ctx: &Ctx, tx: &Tx) -> Result<Option<Vec<Facts>>> {
 }
 
 /// Runs a transaction: the ante, then its messages, all or none. Its result, its typed events, and the fee to burn.
-pub fn run_tx(ctx: &mut Ctx, tx: &Tx, signatures: &SignatureCache) -> Result<(TxResult, Vec<EventBytes>, Amount), Fatal> {
+pub fn run_tx(
+    ctx: &mut Ctx,
+    tx: &Tx,
+    signatures: &SignatureCache,
+) -> Result<(TxResult, Vec<EventBytes>, Amount), Fatal> {
     let before = ctx.gas_used();
     let mut paid = None;
     let outcome = ctx.with_gas(tx.gas_limit, |ctx| {
@@ -272,10 +291,11 @@ fn run_messages(ctx: &mut Ctx, tx: &Tx) -> Result<Vec<Reply>> {
 
 fn at_message(error: Error, index: usize) -> Error {
     match error {
-        Error::Rejected(reject) => {
-            Reject { message: format!("failed to execute message; message index: {index}: {}", reject.message), ..reject }
-                .into()
+        Error::Rejected(reject) => Reject {
+            message: format!("failed to execute message; message index: {index}: {}", reject.message),
+            ..reject
         }
+        .into(),
         other => other,
     }
 }
@@ -305,7 +325,10 @@ fn out_of_gas(tx: &Tx) -> Reject {
 fn tx_events(tx: &Tx, paid: &ante::Paid) -> Vec<AbciEvent> {
     let fee = AbciEvent {
         kind: "tx",
-        attributes: vec![("fee", format!("{}{}", paid.fee, bank::uflop())), ("fee_payer", tx.fee_payer.to_string())],
+        attributes: vec![
+            ("fee", format!("{}{}", paid.fee, bank::uflop())),
+            ("fee_payer", tx.fee_payer.to_string()),
+        ],
     };
     let sequences = tx.signers.iter().map(|signer| AbciEvent {
         kind: "tx",
@@ -313,7 +336,10 @@ fn tx_events(tx: &Tx, paid: &ante::Paid) -> Vec<AbciEvent> {
     });
     let signatures = tx.signers.iter().map(|signer| AbciEvent {
         kind: "tx",
-        attributes: vec![("signature", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &signer.signature))],
+        attributes: vec![(
+            "signature",
+            base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &signer.signature),
+        )],
     });
     std::iter::once(fee).chain(sequences).chain(signatures).collect()
 }
@@ -322,8 +348,12 @@ fn message_events(tx: &Tx) -> impl Iterator<Item = AbciEvent> {
     tx.messages.iter().zip(&tx.actions).enumerate().map(|(index, (message, action))| {
         let sender = message.signers().as_slice().first().map(Address::to_string).unwrap_or_default();
         let module = message.module().to_owned();
-        let attributes =
-            vec![("action", action.clone()), ("sender", sender), ("module", module), ("msg_index", index.to_string())];
+        let attributes = vec![
+            ("action", action.clone()),
+            ("sender", sender),
+            ("module", module),
+            ("msg_index", index.to_string()),
+        ];
         AbciEvent { kind: "message", attributes }
     })
 }

@@ -102,8 +102,10 @@ pub fn validate(text: &str) -> Result<Summary, Error> {
     let time_s = match &document.genesis_time {
         None => 0,
         Some(text) => {
-            let time = tendermint::Time::parse_from_rfc3339(text).map_err(|e| field("genesis_time", e.to_string()))?;
-            u64::try_from(time.unix_timestamp()).map_err(|_| field("genesis_time", "expected a time after 1970".into()))?
+            let time = tendermint::Time::parse_from_rfc3339(text)
+                .map_err(|e| field("genesis_time", e.to_string()))?;
+            u64::try_from(time.unix_timestamp())
+                .map_err(|_| field("genesis_time", "expected a time after 1970".into()))?
         }
     };
     let state = parse_state(document.app_state.to_string().as_bytes())?;

@@ -42,7 +42,11 @@ pub enum Error {
 }
 
 /// Serves until `stop` resolves.
-pub async fn serve(app: Arc<App>, address: SocketAddr, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), Error> {
+pub async fn serve(
+    app: Arc<App>,
+    address: SocketAddr,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), Error> {
     let builder = || {
         query::services().into_iter().fold(
             tonic_reflection::server::Builder::configure()
@@ -56,7 +60,8 @@ pub async fn serve(app: Arc<App>, address: SocketAddr, stop: impl Future<Output 
         running: Arc::new(Semaphore::new(RUNNING_MAX)),
         waiting: Arc::new(Semaphore::new(WAITING_MAX)),
     };
-    let router = tonic::service::Routes::new(v1).add_service(v1alpha).into_axum_router().fallback_service(queries);
+    let router =
+        tonic::service::Routes::new(v1).add_service(v1alpha).into_axum_router().fallback_service(queries);
     let io = |source| Error::Io { address, source };
     let listener = tokio::net::TcpListener::bind(address).await.map_err(io)?;
     axum::serve(listener, router).with_graceful_shutdown(stop).await.map_err(io)
@@ -99,7 +104,10 @@ impl UnaryService<Vec<u8>> for Method {
         let (queries, path) = (self.queries.clone(), std::mem::take(&mut self.path));
         Box::pin(async move {
             let height = asked_height(&request)?;
-            let _place = queries.waiting.try_acquire().map_err(|_| Status::resource_exhausted("too many queries wait"))?;
+            let _place = queries
+                .waiting
+                .try_acquire()
+                .map_err(|_| Status::resource_exhausted("too many queries wait"))?;
             let _turn = queries.running.acquire().await.map_err(|_| Status::unavailable("the node stops"))?;
             let app = Arc::clone(&queries.app);
             let body = request.into_inner();
@@ -116,6 +124,7 @@ impl UnaryService<Vec<u8>> for Method {
     }
 }
 
+#[allow(clippy::result_large_err, reason = "the error is tonic's")]
 fn asked_height(request: &Request<Vec<u8>>) -> Result<u64, Status> {
     match request.metadata().get(HEIGHT_HEADER) {
         None => Ok(0),

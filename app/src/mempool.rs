@@ -54,7 +54,8 @@ impl Mempool {
         }
         self.ctx.set_mode(if recheck { Mode::Recheck } else { Mode::Check });
         let before = self.ctx.gas_used();
-        let outcome = self.ctx.attempt(|ctx| ctx.with_gas(tx.gas_limit, |ctx| ante::run(ctx, tx, signatures)));
+        let outcome =
+            self.ctx.attempt(|ctx| ctx.with_gas(tx.gas_limit, |ctx| ante::run(ctx, tx, signatures)));
         let gas_used = self.ctx.gas_used().saturating_sub(before);
         match outcome {
             Ok(_) => {

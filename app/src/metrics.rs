@@ -1,5 +1,9 @@
 //! What a node measures of itself, in Prometheus' terms. Nothing here reaches the state.
-#![allow(clippy::disallowed_types, clippy::float_arithmetic, reason = "a node's own clock and figures are no consensus data")]
+#![allow(
+    clippy::disallowed_types,
+    clippy::float_arithmetic,
+    reason = "a node's own clock and figures are no consensus data"
+)]
 
 use std::{
     sync::{Mutex, PoisonError, atomic::AtomicU64},
@@ -60,7 +64,11 @@ impl Metrics {
         let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         registry.register("height", "Last committed height", self.height.clone());
         registry.register("execute_seconds", "Time to execute a block", self.execute_seconds.clone());
-        registry.register("commit_seconds", "Time to commit a block, with its sync", self.commit_seconds.clone());
+        registry.register(
+            "commit_seconds",
+            "Time to commit a block, with its sync",
+            self.commit_seconds.clone(),
+        );
         registry.register("transactions", "Executed transactions by outcome", self.txs.clone());
         registry.register("gas_used", "Gas used by transactions", self.gas_used.clone());
         registry.register("keys_read", "Keys read by blocks", self.keys_read.clone());

@@ -4,8 +4,8 @@ use auth::Auth;
 use bank::Bank;
 use escrow::Escrow;
 use kernel::{
-    Authorized, Broken, Ctx, Depth, DerivedSink, Error, Fatal, Message, Module, Reject, Reply, Result, Route, Signers,
-    StoreId, View, chain,
+    Authorized, Broken, Ctx, Depth, DerivedSink, Error, Fatal, Message, Module, Reject, Reply, Result, Route,
+    Signers, StoreId, View, chain,
 };
 use market::Market;
 use prost_types::Any;
@@ -26,7 +26,8 @@ pub const STORES: &[(StoreId, &str)] = &[
 pub const FEE_COLLECTOR: &str = "fee_collector";
 
 /// Accounts that belong to modules: nobody holds a key for them, and nobody can send to them.
-pub const MODULE_ACCOUNTS: &[&str] = &[FEE_COLLECTOR, provider::STAKE_POOL, escrow::POOL, escrow::MARKET_FEES];
+pub const MODULE_ACCOUNTS: &[&str] =
+    &[FEE_COLLECTOR, provider::STAKE_POOL, escrow::POOL, escrow::MARKET_FEES];
 
 /// A message of any module.
 #[derive(Clone, Debug)]
@@ -79,7 +80,9 @@ pub fn decode(any: &Any, app_version: u32) -> Result<Msg, Reject> {
     let name = any.type_url.strip_prefix('/').ok_or_else(unknown)?;
     let (package, _) = name.rsplit_once('.').ok_or_else(unknown)?;
     match package {
-        "cosmos.bank.v1beta1" | "underbid.bank.v1" => bank::Msg::parse(name, &any.value, app_version).map(Msg::Bank),
+        "cosmos.bank.v1beta1" | "underbid.bank.v1" => {
+            bank::Msg::parse(name, &any.value, app_version).map(Msg::Bank)
+        }
         "underbid.escrow.v1" => escrow::Msg::parse(name, &any.value, app_version).map(Msg::Escrow),
         "underbid.provider.v1" => provider::Msg::parse(name, &any.value, app_version).map(Msg::Provider),
         "underbid.market.v1" => market::Msg::parse(name, &any.value, app_version).map(Msg::Market),
@@ -134,7 +137,8 @@ pub fn end_block(ctx: &mut Ctx, gas_used: u64, base_fees: kernel::Amount) -> Res
 
 /// A module whose running totals disagree is switched off in the same block; money stays where it is.
 fn check_counters(ctx: &mut Ctx) -> Result<(), Fatal> {
-    let checks: [(&str, fn(&Ctx, Depth) -> Result<(), Broken>); 3] = [
+    type Check = fn(&Ctx, Depth) -> Result<(), Broken>;
+    let checks: [(&str, Check); 3] = [
         (Escrow::NAME, Escrow::invariants),
         (Provider::NAME, Provider::invariants),
         (Market::NAME, Market::invariants),
@@ -217,7 +221,9 @@ pub fn init_genesis(ctx: &mut Ctx, state: AppState) -> Result<()> {
 
 fn within<T>(module: &str, result: Result<T>) -> Result<T> {
     result.map_err(|error| match error {
-        Error::Rejected(reject) => Reject { message: format!("app_state.{module}.{}", reject.message), ..reject }.into(),
+        Error::Rejected(reject) => {
+            Reject { message: format!("app_state.{module}.{}", reject.message), ..reject }.into()
+        }
         other => other,
     })
 }

@@ -1,10 +1,6 @@
 //! A node: the store of a home, the application over it, and its front ends, until a signal ends them.
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use axum::{Router, routing::get};
 use kernel::{AppHash, Backend, Ctx, Fatal, HeightError, Mode, chain};
@@ -72,7 +68,8 @@ fn open(config: &Config) -> Result<Arc<RocksBackend>, Error> {
     let options = Options {
         history: u64::from(config.history_heights),
         proof_bytes: config.history_memory_mib.saturating_mul(1024 * 1024),
-        cache_bytes: usize::try_from(config.cache_memory_mib.saturating_mul(1024 * 1024)).unwrap_or(usize::MAX),
+        cache_bytes: usize::try_from(config.cache_memory_mib.saturating_mul(1024 * 1024))
+            .unwrap_or(usize::MAX),
         ..Options::new(STORES)
     };
     let store = RocksBackend::open(&path, options).map_err(failed)?;
@@ -107,7 +104,7 @@ fn check_derived(store: &RocksBackend, view: &dyn kernel::View) -> Result<(), Er
 /// Runs a node until SIGINT or SIGTERM.
 pub fn start(config: &Config) -> Result<(), Error> {
     let store = open(config)?;
-    let app = Arc::new(App::open(Arc::clone(&store) as Arc<dyn Backend>, Metrics::default())?);
+    let app = Arc::new(App::open(store.clone(), Metrics::default())?);
     let server = server::Server::bind(&config.abci, server::Options::default())?;
     let committed = app.committed();
     tracing::info!(
@@ -119,7 +116,8 @@ pub fn start(config: &Config) -> Result<(), Error> {
     );
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (stop, stopped) = watch::channel(false);
-    let front_ends = runtime.spawn(serve(Arc::clone(&app), store, config.grpc, config.metrics, stopped, server.handle()));
+    let front_ends =
+        runtime.spawn(serve(Arc::clone(&app), store, config.grpc, config.metrics, stopped, server.handle()));
     server.run(Abci::new(app));
     stop.send_replace(true);
     runtime.block_on(front_ends).map_err(std::io::Error::other)?
@@ -212,7 +210,9 @@ fn measure(app: &App, store: &RocksBackend) {
     let ctx = Ctx::new(committed.base.state(), Mode::Query, committed.block.clone());
     let backlogs = market::block::backlogs(&ctx);
     match backlogs {
-        Ok(backlogs) => backlogs.into_iter().for_each(|(queue, due)| app.metrics.figure(queue, u64::from(due))),
+        Ok(backlogs) => {
+            backlogs.into_iter().for_each(|(queue, due)| app.metrics.figure(queue, u64::from(due)))
+        }
         Err(error) => tracing::warn!(%error, "the backlogs can't be read"),
     }
     if let Ok(base) = auth::fees::base(&ctx) {

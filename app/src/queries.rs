@@ -3,8 +3,9 @@
 use kernel::{Ctx, Route, Status, chain, query};
 use prost::Message as _;
 use proto::underbid::kernel::v1::{
-    Params, Pause, QueryBaseFeeRequest, QueryBaseFeeResponse, QueryClockRequest, QueryClockResponse, QueryParamsRequest,
-    QueryParamsResponse, QueryPausedRequest, QueryPausedResponse, QueryUpgradeRequest, QueryUpgradeResponse, UpgradePlan,
+    Params, Pause, QueryBaseFeeRequest, QueryBaseFeeResponse, QueryClockRequest, QueryClockResponse,
+    QueryParamsRequest, QueryParamsResponse, QueryPausedRequest, QueryPausedResponse, QueryUpgradeRequest,
+    QueryUpgradeResponse, UpgradePlan,
 };
 
 /// Paths and handlers.
@@ -47,8 +48,11 @@ fn paused(ctx: &Ctx, request: &[u8]) -> Result<Vec<u8>, Status> {
     let request: QueryPausedRequest = query::request(request)?;
     let fetch = |from: Option<&[u8]>, limit| chain::PAUSED.page(ctx, &(), from, limit);
     let (entries, page) = query::paged(request.pagination, fetch)?;
-    let pause =
-        |(target, paused): (String, chain::Paused)| Pause { target, reason: paused.reason, height: paused.since.value() };
+    let pause = |(target, paused): (String, chain::Paused)| Pause {
+        target,
+        reason: paused.reason,
+        height: paused.since.value(),
+    };
     let paused = entries.into_iter().map(pause).collect();
     Ok(QueryPausedResponse { paused, pagination: Some(page) }.encode_to_vec())
 }

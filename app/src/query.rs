@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::OnceLock};
 
 use kernel::{Ctx, Fatal, HeightError, Mode, QueryFn, Status, StatusCode};
 use prost::Message as _;
+use prost_types::Any;
 use proto::{
     cosmos::{
         base::abci::v1beta1::{GasInfo, Result as SimulationResult},
@@ -11,13 +12,8 @@ use proto::{
     },
     tendermint::abci::{Event, EventAttribute},
 };
-use prost_types::Any;
 
-use crate::{
-    app::App,
-    execute::TxResult,
-    modules::ROUTES,
-};
+use crate::{app::App, execute::TxResult, modules::ROUTES};
 
 /// The gas of a query: enough for a thousand records, too little to hold the node up.
 pub const QUERY_GAS_MAX: u64 = 50_000_000;
@@ -41,7 +37,8 @@ pub fn is_served(path: &str) -> bool {
 
 /// The services that are served, by full name.
 pub fn services() -> Vec<&'static str> {
-    let mut services: Vec<&str> = table().keys().chain([&SIMULATE]).filter_map(|path| path.split('/').nth(1)).collect();
+    let mut services: Vec<&str> =
+        table().keys().chain([&SIMULATE]).filter_map(|path| path.split('/').nth(1)).collect();
     services.sort_unstable();
     services.dedup();
     services
@@ -61,7 +58,10 @@ pub fn run(app: &App, path: &str, request: &[u8], height: u64) -> Result<Answer,
         return simulate(app, request);
     }
     let handler = table().get(path).ok_or_else(|| {
-        Status::new(StatusCode::Unimplemented, format!("unknown query path {:?}", path.chars().take(200).collect::<String>()))
+        Status::new(
+            StatusCode::Unimplemented,
+            format!("unknown query path {:?}", path.chars().take(200).collect::<String>()),
+        )
     })?;
     let (view, block) = app.state_at((height > 0).then_some(height)).map_err(no_height)?;
     let height = view.height();

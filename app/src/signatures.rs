@@ -48,10 +48,17 @@ pub struct Facts {
     pub key: PublicKey,
 }
 
+/// What was checked: the younger half, and the older one that is forgotten next.
+#[derive(Default)]
+struct Generations {
+    young: BTreeSet<[u8; 32]>,
+    old: BTreeSet<[u8; 32]>,
+}
+
 /// Remembers the transactions whose signatures were found good, with the facts they were checked against.
 #[derive(Default)]
 pub struct SignatureCache {
-    generations: Mutex<(BTreeSet<[u8; 32]>, BTreeSet<[u8; 32]>)>,
+    generations: Mutex<Generations>,
     checks: AtomicU64,
 }
 
@@ -68,7 +75,11 @@ impl SignatureCache {
             return true;
         }
         let good = tx.signers.len() == facts.len()
-            && tx.signers.iter().zip(facts).all(|(signer, facts)| self.check_one(tx, signer, facts, chain_id));
+            && tx
+                .signers
+                .iter()
+                .zip(facts)
+                .all(|(signer, facts)| self.check_one(tx, signer, facts, chain_id));
         if good {
             self.remember(id);
         }
@@ -82,15 +93,15 @@ impl SignatureCache {
 
     fn remembers(&self, id: &[u8; 32]) -> bool {
         let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-        generations.0.contains(id) || generations.1.contains(id)
+        generations.young.contains(id) || generations.old.contains(id)
     }
 
     fn remember(&self, id: [u8; 32]) {
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-        if generations.0.len() >= REMEMBERED_MAX {
-            generations.1 = std::mem::take(&mut generations.0);
+        if generations.young.len() >= REMEMBERED_MAX {
+            generations.old = std::mem::take(&mut generations.young);
         }
-        generations.0.insert(id);
+        generations.young.insert(id);
     }
 }
 
@@ -126,7 +137,10 @@ pub fn in_parallel<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) ->
     };
     let mut results: Vec<(usize, R)> = std::thread::scope(|scope| {
         let handles: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        handles.into_iter().flat_map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        handles
+            .into_iter()
+            .flat_map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     });
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()

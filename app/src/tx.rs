@@ -191,7 +191,11 @@ fn signed_by(
 /// A simulation may come with any sign mode, without keys and without signatures.
 fn simulated_by(addresses: &[Address], infos: &[SignerInfo]) -> Result<Vec<Signer>, Reject> {
     if infos.len() != addresses.len() {
-        return Err(Reject::unauthorized(format!("expected {} signer infos, got {}", addresses.len(), infos.len())));
+        return Err(Reject::unauthorized(format!(
+            "expected {} signer infos, got {}",
+            addresses.len(),
+            infos.len()
+        )));
     }
     let signer = |(address, info): (&Address, &SignerInfo)| Signer {
         address: *address,

@@ -223,14 +223,21 @@ async fn demo(args: DemoArgs) -> Outcome {
     }
     if control::send(&dir, &Request::Status).await.is_ok() {
         let dir = dir.display();
-        return Err(format!("a net runs in {dir}: stop it with `localnet down --dir {dir}`, or name another --dir").into());
+        return Err(format!(
+            "a net runs in {dir}: stop it with `localnet down --dir {dir}`, or name another --dir"
+        )
+        .into());
     }
     let screen = Screen::choose(json);
     let started = Instant::now();
     Net::remove(&dir)?;
     let spec = Spec { port_base: Some(port_base), ..net_args.spec(&dir)? };
     let genesis = Cast::new()?.complete(spec.genesis)?;
-    screen.say(&format!("starting {} validators, each CometBFT and underbid, in {}", net_args.validators, dir.display()));
+    screen.say(&format!(
+        "starting {} validators, each CometBFT and underbid, in {}",
+        net_args.validators,
+        dir.display()
+    ));
     let work = async {
         let net = Net::up(Spec { genesis: genesis.clone(), ..spec }).await?;
         screen.say(&format!("first block after {:.1} s; the market opens", started.elapsed().as_secs_f64()));
@@ -265,7 +272,9 @@ fn print_addresses(screen: Screen, net: &Net) {
     }
     let home = net.nodes().first().map(|node| node.home().display().to_string()).unwrap_or_default();
     screen.say("\nAct as one of the accounts (alice is the key at index 1, aurora the one at 5; all 13 have the same words):");
-    screen.say(&format!("  echo '{MNEMONIC}' | underbid --home {home} keys add alice --index 1 --mnemonic-file -"));
+    screen.say(&format!(
+        "  echo '{MNEMONIC}' | underbid --home {home} keys add alice --index 1 --mnemonic-file -"
+    ));
     screen.say(&format!("  underbid --home {home} query market orders"));
     screen.say("\nCtrl-C stops it.");
 }

@@ -9,14 +9,14 @@ use bytes::Bytes;
 use kernel::{AbciEvent, Error, Fatal};
 use tendermint_abci::Application;
 use tendermint_proto::v0_38::abci::{
-        Event, EventAttribute, ExecTxResult, RequestApplySnapshotChunk, RequestCheckTx, RequestExtendVote,
-        RequestFinalizeBlock, RequestInfo, RequestInitChain, RequestLoadSnapshotChunk, RequestOfferSnapshot,
-        RequestPrepareProposal, RequestProcessProposal, RequestQuery, RequestVerifyVoteExtension,
-        ResponseApplySnapshotChunk, ResponseCheckTx, ResponseCommit, ResponseExtendVote, ResponseFinalizeBlock,
-        ResponseInfo, ResponseInitChain, ResponseListSnapshots, ResponseLoadSnapshotChunk, ResponseOfferSnapshot,
-        ResponsePrepareProposal, ResponseProcessProposal, ResponseQuery, ResponseVerifyVoteExtension,
-        response_apply_snapshot_chunk, response_offer_snapshot, response_process_proposal::ProposalStatus,
-        response_verify_vote_extension::VerifyStatus,
+    Event, EventAttribute, ExecTxResult, RequestApplySnapshotChunk, RequestCheckTx, RequestExtendVote,
+    RequestFinalizeBlock, RequestInfo, RequestInitChain, RequestLoadSnapshotChunk, RequestOfferSnapshot,
+    RequestPrepareProposal, RequestProcessProposal, RequestQuery, RequestVerifyVoteExtension,
+    ResponseApplySnapshotChunk, ResponseCheckTx, ResponseCommit, ResponseExtendVote, ResponseFinalizeBlock,
+    ResponseInfo, ResponseInitChain, ResponseListSnapshots, ResponseLoadSnapshotChunk, ResponseOfferSnapshot,
+    ResponsePrepareProposal, ResponseProcessProposal, ResponseQuery, ResponseVerifyVoteExtension,
+    response_apply_snapshot_chunk, response_offer_snapshot, response_process_proposal::ProposalStatus,
+    response_verify_vote_extension::VerifyStatus,
 };
 
 use crate::{
@@ -55,7 +55,8 @@ impl Application for Abci {
     fn info(&self, _: RequestInfo) -> ResponseInfo {
         let committed = self.app.committed();
         // The genesis state is not a block: until the first commit CometBFT must call InitChain again.
-        let last_block_app_hash = if committed.height == 0 { Bytes::new() } else { hash_bytes(committed.app_hash) };
+        let last_block_app_hash =
+            if committed.height == 0 { Bytes::new() } else { hash_bytes(committed.app_hash) };
         ResponseInfo {
             data: "underbid".into(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -81,7 +82,8 @@ impl Application for Abci {
 
     fn check_tx(&self, request: RequestCheckTx) -> ResponseCheckTx {
         let started = self.app.metrics.start();
-        let result = or_stop("checking a transaction", self.app.check_tx(&request.tx, request.r#type == RECHECK));
+        let result =
+            or_stop("checking a transaction", self.app.check_tx(&request.tx, request.r#type == RECHECK));
         self.app.metrics.checked(started);
         ResponseCheckTx {
             code: result.code,
@@ -119,7 +121,8 @@ impl Application for Abci {
     }
 
     fn verify_vote_extension(&self, request: RequestVerifyVoteExtension) -> ResponseVerifyVoteExtension {
-        let status = if request.vote_extension.is_empty() { VerifyStatus::Accept } else { VerifyStatus::Reject };
+        let status =
+            if request.vote_extension.is_empty() { VerifyStatus::Accept } else { VerifyStatus::Reject };
         ResponseVerifyVoteExtension { status: status.into() }
     }
 
@@ -145,7 +148,7 @@ impl Application for Abci {
 
     fn commit(&self) -> ResponseCommit {
         let height = or_stop("committing a block", self.app.commit());
-        tracing::info!(height, app_hash = %hex::encode_upper(self.app.committed().app_hash), "committed");
+        tracing::debug!(height, app_hash = %hex::encode_upper(self.app.committed().app_hash), "committed");
         // Blocks are kept: evidence and replays need them, and pruning them is the operator's choice.
         ResponseCommit { retain_height: 0 }
     }

@@ -30,7 +30,9 @@ pub fn answer(app: &App, path: &str, data: &Bytes, height: i64, prove: bool) -> 
         _ => query::run(app, &format!("/{bare}"), data, asked),
     };
     match outcome {
-        Ok(answer) => ResponseQuery { value: answer.value.into(), height: signed(answer.height), ..Default::default() },
+        Ok(answer) => {
+            ResponseQuery { value: answer.value.into(), height: signed(answer.height), ..Default::default() }
+        }
         Err(status) => refusal(app, &status),
     }
 }
@@ -60,7 +62,9 @@ fn record(app: &App, store: &str, key: &Bytes, height: u64, prove: bool) -> Resp
             proof_ops: Some(proof_ops(proof)),
             ..Default::default()
         },
-        Err(HeightError::UnknownStore(name)) => refusal(app, &Status::not_found(format!("unknown store {name:?}"))),
+        Err(HeightError::UnknownStore(name)) => {
+            refusal(app, &Status::not_found(format!("unknown store {name:?}")))
+        }
         Err(error) => refusal(app, &query::no_height(error)),
     }
 }

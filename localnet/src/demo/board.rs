@@ -66,9 +66,11 @@ impl Shared {
             }
         };
         let height = || self.read(|board| board.height);
-        tokio::time::timeout(timeout, found)
-            .await
-            .map_err(|_| Error::Overdue { what: what.to_owned(), timeout, height: height() })
+        tokio::time::timeout(timeout, found).await.map_err(|_| Error::Overdue {
+            what: what.to_owned(),
+            timeout,
+            height: height(),
+        })
     }
 }
 
@@ -484,7 +486,11 @@ impl RoundView {
         };
         let offer = Offer { provider: provider.clone(), unit_rate, eff, multiplier_ppm, parts };
         let leads = if facts.text("leads") == "true" { ", leads" } else { "" };
-        let line = format!("{provider} bids {} CREDIT/h (weighed {}){leads}", per_hour(unit_rate), per_hour(eff / 1_000_000));
+        let line = format!(
+            "{provider} bids {} CREDIT/h (weighed {}){leads}",
+            per_hour(unit_rate),
+            per_hour(eff / 1_000_000)
+        );
         self.first.get_or_insert_with(|| offer.clone());
         self.offers.insert(provider, offer);
         line

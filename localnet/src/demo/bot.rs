@@ -189,12 +189,18 @@ impl Bot {
         placed
     }
 
-    async fn place(&mut self, order: &market::Order, unit_rate: u128, standing: Standing) -> Result<(), Error> {
+    async fn place(
+        &mut self,
+        order: &market::Order,
+        unit_rate: u128,
+        standing: Standing,
+    ) -> Result<(), Error> {
         let address = self.sender.member().address();
         let (signer, provider) = (address.clone(), address);
         let unit_rate_text = unit_rate.to_string();
         if standing.unit_rate.is_some() {
-            let improve = market::MsgImproveBid { signer, provider, order_id: order.id, unit_rate: unit_rate_text };
+            let improve =
+                market::MsgImproveBid { signer, provider, order_id: order.id, unit_rate: unit_rate_text };
             self.sender.send(&improve).await?;
         } else {
             let create = market::MsgCreateBid {

@@ -54,8 +54,7 @@ pub struct Cast {
 }
 
 const TENANTS: [&str; 4] = ["alice", "bruno", "chiara", "dmitri"];
-const PROVIDERS: [&str; 8] =
-    ["aurora", "boreal", "cumulus", "delta", "ember", "fjord", "glacier", "harbor"];
+const PROVIDERS: [&str; 8] = ["aurora", "boreal", "cumulus", "delta", "ember", "fjord", "glacier", "harbor"];
 const MODULE_ACCOUNTS: [&str; 4] = ["escrow", "fee_collector", "market_fees", "stake_pool"];
 
 impl Cast {
@@ -104,12 +103,15 @@ impl Cast {
             *genesis.pointer_mut(path).ok_or_else(|| missing(path))? = json!(authority);
         }
         let path = "/app_state/bank/balances";
-        let balances = genesis.pointer_mut(path).and_then(Value::as_array_mut).ok_or_else(|| missing(path))?;
+        let balances =
+            genesis.pointer_mut(path).and_then(Value::as_array_mut).ok_or_else(|| missing(path))?;
         for member in &self.members {
             let (uflop, ucredit) = member.start;
-            let coins = [("ucredit", ucredit), ("uflop", uflop)].into_iter().filter(|(_, amount)| *amount > 0);
-            let coins: Vec<Value> =
-                coins.map(|(denom, amount)| json!({ "denom": denom, "amount": amount.to_string() })).collect();
+            let coins =
+                [("ucredit", ucredit), ("uflop", uflop)].into_iter().filter(|(_, amount)| *amount > 0);
+            let coins: Vec<Value> = coins
+                .map(|(denom, amount)| json!({ "denom": denom, "amount": amount.to_string() }))
+                .collect();
             balances.push(json!({ "address": member.address(), "coins": coins }));
         }
         Ok(genesis)

@@ -73,9 +73,11 @@ pub struct SupplyRow {
 impl Ledger {
     /// The money at genesis.
     pub fn new(genesis: &Value) -> Result<Self, Error> {
-        let wrong = || Error::Cast("genesis: expected app_state.bank.balances with address and coins".to_owned());
+        let wrong =
+            || Error::Cast("genesis: expected app_state.bank.balances with address and coins".to_owned());
         let mut ledger = Self::default();
-        let balances = genesis.pointer("/app_state/bank/balances").and_then(Value::as_array).ok_or_else(wrong)?;
+        let balances =
+            genesis.pointer("/app_state/bank/balances").and_then(Value::as_array).ok_or_else(wrong)?;
         for balance in balances {
             let address = balance["address"].as_str().ok_or_else(wrong)?;
             for coin in balance["coins"].as_array().ok_or_else(wrong)? {
@@ -113,7 +115,12 @@ impl Ledger {
     }
 
     /// Compares every account with the bank's balances at a height, up to which the events must have been counted.
-    pub async fn accounts(&self, client: &Client, cast: &Cast, height: u64) -> Result<Vec<AccountRow>, Error> {
+    pub async fn accounts(
+        &self,
+        client: &Client,
+        cast: &Cast,
+        height: u64,
+    ) -> Result<Vec<AccountRow>, Error> {
         let mut addresses: Vec<&String> = self.flows.keys().map(|(address, _)| address).collect();
         addresses.dedup();
         let mut rows = Vec::new();

@@ -197,18 +197,19 @@ pub fn reference_hourly(class_id: u32) -> u128 {
 
 /// The classes of the play.
 pub fn classes() -> Vec<Class> {
-    let class = |id: u32, name: &str, (gpus, vram_gib): (u32, u32), vcpus: u32, device_price_usd: u32| Class {
-        id,
-        name: name.to_owned(),
-        gpus,
-        vram_mib: vram_gib * 1_024,
-        vcpu_milli: vcpus * 1_000,
-        memory_mib: vcpus * 8 * 1_024,
-        disk_gib: vcpus * 50,
-        device_price_usd,
-        ref_price_day: (reference_hourly(id) * 24).to_string(),
-        active: true,
-    };
+    let class =
+        |id: u32, name: &str, (gpus, vram_gib): (u32, u32), vcpus: u32, device_price_usd: u32| Class {
+            id,
+            name: name.to_owned(),
+            gpus,
+            vram_mib: vram_gib * 1_024,
+            vcpu_milli: vcpus * 1_000,
+            memory_mib: vcpus * 8 * 1_024,
+            disk_gib: vcpus * 50,
+            device_price_usd,
+            ref_price_day: (reference_hourly(id) * 24).to_string(),
+            active: true,
+        };
     vec![
         class(1, "H100 SXM 80 GB", (1, 80), 26, 25_000),
         class(2, "L40S 48 GB", (1, 48), 16, 8_000),
@@ -254,13 +255,19 @@ pub fn personas() -> Vec<Persona> {
         is_sniper: false,
     };
     vec![
-        Persona { cut_ppm: 30_000, ..persona("aurora", "fi/uusimaa/helsinki", &[(1, 16), (2, 8)], 90_000, 66) },
+        Persona {
+            cut_ppm: 30_000,
+            ..persona("aurora", "fi/uusimaa/helsinki", &[(1, 16), (2, 8)], 90_000, 66)
+        },
         Persona { pace_ms: 230, ..persona("boreal", "se/norrbotten/lulea", &[(1, 16)], 60_000, 62) },
         persona("cumulus", "de/hesse/frankfurt", &[(1, 8), (2, 16), (3, 16)], 120_000, 70),
         Persona { opening_percent: 99, ..persona("delta", "us/va/ashburn", &[(1, 16), (3, 16)], 80_000, 64) },
         Persona { cut_ppm: 18_000, ..persona("ember", "us/tx/dallas", &[(2, 16), (3, 32)], 50_000, 58) },
         Persona { pace_ms: 140, ..persona("fjord", "no/vestland/bergen", &[(1, 8), (4, 32)], 70_000, 63) },
-        Persona { opening_percent: 94, ..persona("glacier", "is/capital/reykjavik", &[(2, 16), (3, 16), (4, 32)], 60_000, 60) },
+        Persona {
+            opening_percent: 94,
+            ..persona("glacier", "is/capital/reykjavik", &[(2, 16), (3, 16), (4, 32)], 60_000, 60)
+        },
         Persona {
             is_sniper: true,
             pace_ms: 50,

@@ -25,8 +25,12 @@ pub async fn orders(client: &Client) -> Result<(u64, Vec<market::Order>), Error>
 
 /// The live leases of a provider.
 pub async fn live_leases(client: &Client, provider: &str) -> Result<Vec<market::Lease>, Error> {
-    let request =
-        market::QueryLeasesRequest { provider: provider.to_owned(), live: true, pagination: page(), ..Default::default() };
+    let request = market::QueryLeasesRequest {
+        provider: provider.to_owned(),
+        live: true,
+        pagination: page(),
+        ..Default::default()
+    };
     let answer: market::QueryLeasesResponse =
         client.query("/underbid.market.v1.Query/Leases", &request, None).await?;
     Ok(answer.leases)
@@ -35,7 +39,8 @@ pub async fn live_leases(client: &Client, provider: &str) -> Result<Vec<market::
 /// The bids of an order.
 pub async fn bids(client: &Client, order_id: u64) -> Result<Vec<market::Bid>, Error> {
     let request = market::QueryBidsRequest { order_id, pagination: page() };
-    let answer: market::QueryBidsResponse = client.query("/underbid.market.v1.Query/Bids", &request, None).await?;
+    let answer: market::QueryBidsResponse =
+        client.query("/underbid.market.v1.Query/Bids", &request, None).await?;
     Ok(answer.bids)
 }
 

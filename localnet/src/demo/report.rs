@@ -12,7 +12,11 @@ impl fmt::Display for Summary {
         for order in &self.orders {
             write_order(f, order)?;
         }
-        writeln!(f, "\nMoney (start + in - out = end, by the events of {} blocks and by the bank)", self.height)?;
+        writeln!(
+            f,
+            "\nMoney (start + in - out = end, by the events of {} blocks and by the bank)",
+            self.height
+        )?;
         let header = ["account", "denom", "start", "in", "out", "end"];
         let [account, denom, start, inward, out, end] = header;
         writeln!(f, "  {account:<13} {denom:<7} {start:>18} {inward:>18} {out:>18} {end:>18}")?;
@@ -27,7 +31,11 @@ impl fmt::Display for Summary {
         for row in &self.supplies {
             let mark = if row.matches { "" } else { "  WRONG" };
             let (start, burned) = (row.start + row.minted, row.burned);
-            writeln!(f, "  {:<13} {:<7} {start:>18} {:>18} {burned:>18} {:>18}{mark}", "(all)", row.denom, "burned", row.end)?;
+            writeln!(
+                f,
+                "  {:<13} {:<7} {start:>18} {:>18} {burned:>18} {:>18}{mark}",
+                "(all)", row.denom, "burned", row.end
+            )?;
         }
         if self.accounts.iter().all(|row| row.matches) && self.supplies.iter().all(|row| row.matches) {
             writeln!(f, "  every account matches to the unit")?;
@@ -58,7 +66,11 @@ impl fmt::Display for Summary {
 
 fn write_order(f: &mut fmt::Formatter<'_>, order: &OrderRow) -> fmt::Result {
     let OrderRow { id, tenant, count, class_id, story, closed, .. } = order;
-    writeln!(f, "  #{id} {tenant}: {count} of class {class_id}, ceiling {}; {story}", per_hour(order.ceiling))?;
+    writeln!(
+        f,
+        "  #{id} {tenant}: {count} of class {class_id}, ceiling {}; {story}",
+        per_hour(order.ceiling)
+    )?;
     for (round, number) in order.rounds.iter().zip(1..) {
         let Some(winner) = &round.winner else {
             writeln!(f, "     round {number}: {}", round.why)?;
@@ -75,7 +87,13 @@ fn write_order(f: &mut fmt::Formatter<'_>, order: &OrderRow) -> fmt::Result {
             per_hour(round.unit_rate)
         )?;
         writeln!(f, "              why: {}", round.why)?;
-        writeln!(f, "              lease: {}, paid {} (fee {})", round.ended, units(round.gross), units(round.fee))?;
+        writeln!(
+            f,
+            "              lease: {}, paid {} (fee {})",
+            round.ended,
+            units(round.gross),
+            units(round.fee)
+        )?;
     }
     writeln!(
         f,

@@ -81,7 +81,8 @@ fn draw(table: &str, drawn: usize) -> usize {
 }
 
 fn table(board: &Board) -> String {
-    let interval = board.interval().map_or_else(|| "-".to_owned(), |interval| format!("{} ms", interval.as_millis()));
+    let interval =
+        board.interval().map_or_else(|| "-".to_owned(), |interval| format!("{} ms", interval.as_millis()));
     let (done, failed) = board.transactions;
     let mut text = format!(
         "\n{BOLD}height {}{RESET}   a block every {interval}   gas {} uflop a million   {done} transactions, {failed} failed\n\n",
@@ -89,7 +90,19 @@ fn table(board: &Board) -> String {
     );
     let header = format!(
         "{:<3} {:<7} {:<14} {:<11} {:>9} {:>9} {:>4} {:<9} {:<10} {:>8} {:>11} {:>11} {:>6}",
-        "#", "tenant", "units", "state", "ceiling", "best", "bids", "leader", "until", "CREDIT/h", "paid", "left", "dry in"
+        "#",
+        "tenant",
+        "units",
+        "state",
+        "ceiling",
+        "best",
+        "bids",
+        "leader",
+        "until",
+        "CREDIT/h",
+        "paid",
+        "left",
+        "dry in"
     );
     writeln_to(&mut text, &format!("{BOLD}{header}{RESET}"));
     for (id, order) in &board.orders {
@@ -125,7 +138,8 @@ fn row(board: &Board, id: u64, order: &OrderView) -> String {
         }
         _ => String::new(),
     };
-    let is_paying = round.is_some_and(|round| matches!(round.stage, RoundStage::Active | RoundStage::Reclaiming));
+    let is_paying =
+        round.is_some_and(|round| matches!(round.stage, RoundStage::Active | RoundStage::Reclaiming));
     let rate = round.and_then(|round| round.winner.as_ref()).filter(|_| is_paying);
     let rate = rate.map(|(_, unit_rate)| per_hour(unit_rate.saturating_mul(u128::from(order.count))));
     let dry = order.money.lasts_s.filter(|_| is_paying).map(|seconds| format!("{seconds} s"));

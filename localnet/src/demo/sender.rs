@@ -42,7 +42,13 @@ pub struct Sender {
 
 impl Sender {
     /// A sender that prefers the client at `first`.
-    pub fn new(member: &Member, clients: &[Client], first: usize, shared: &Arc<Shared>, is_bot: bool) -> Self {
+    pub fn new(
+        member: &Member,
+        clients: &[Client],
+        first: usize,
+        shared: &Arc<Shared>,
+        is_bot: bool,
+    ) -> Self {
         let (member, clients, shared) = (member.clone(), clients.to_vec(), Arc::clone(shared));
         Self { member, clients, current: AtomicUsize::new(first), shared, is_bot }
     }
@@ -88,7 +94,9 @@ impl Sender {
                 let stage = if refusal.outcome.is_some() { "block" } else { "mempool" };
                 (stage, refusal.codespace.clone(), refusal.code, refusal.log.clone())
             }
-            chain::Error::Query { codespace, code, .. } => ("simulation", codespace.clone(), *code, error.to_string()),
+            chain::Error::Query { codespace, code, .. } => {
+                ("simulation", codespace.clone(), *code, error.to_string())
+            }
             other => ("node", String::new(), 0, other.to_string()),
         };
         let account = self.member.name.to_owned();

@@ -215,7 +215,8 @@ async fn live(tenant: &Sender, shared: &Shared, plan: &Plan) -> Result<(), Error
 
 /// Waits until the lease of an order runs.
 pub async fn wait_until_active(shared: &Shared, id: u64) -> Result<(), Error> {
-    let is_active = |board: &Board| (board.orders.get(&id)?.round()?.stage == RoundStage::Active).then_some(());
+    let is_active =
+        |board: &Board| (board.orders.get(&id)?.round()?.stage == RoundStage::Active).then_some(());
     shared.wait(&format!("the start of the lease of order {id}"), PATIENCE, is_active).await
 }
 

@@ -121,7 +121,13 @@ impl Summary {
         let client = &stage.clients()[0];
         let (ledger, transactions, interval, slashes, refusals) = stage.shared().read(|board| {
             let interval = board.interval().unwrap_or_default();
-            (board.ledger.clone(), board.transactions, interval, board.slashes.clone(), board.refusals.clone())
+            (
+                board.ledger.clone(),
+                board.transactions,
+                interval,
+                board.slashes.clone(),
+                board.refusals.clone(),
+            )
         });
         let mut summary = Self {
             ok: false,
@@ -161,7 +167,8 @@ impl Summary {
             problems.push(format!("{}'s {} was refused: {}", refused.account, refused.message, refused.log));
         }
         if self.orders.iter().flat_map(|order| &order.rounds).all(|round| round.extensions == 0) {
-            problems.push("no auction was extended, though there is one who bids in the last blocks".to_owned());
+            problems
+                .push("no auction was extended, though there is one who bids in the last blocks".to_owned());
         }
         let slashed = self.slashes.iter().any(|slash| slash.reason == "NoStart" && slash.burned > 0);
         if !slashed {
@@ -185,7 +192,11 @@ impl OrderRow {
             problems.push(format!("order {id}: its leases ended with {endings:?}, expected {expected:?}"));
         }
         if self.closed != fate.close_reason() {
-            problems.push(format!("order {id}: it ended with {}, expected {}", self.closed, fate.close_reason()));
+            problems.push(format!(
+                "order {id}: it ended with {}, expected {}",
+                self.closed,
+                fate.close_reason()
+            ));
         }
         if fate == Fate::Expires {
             return problems;
@@ -193,7 +204,8 @@ impl OrderRow {
         for (round, number) in self.rounds.iter().zip(1..) {
             let first = round.first_bid.as_ref().map_or(0, |first| first.unit_rate);
             if round.offers.len() < 2 || first <= round.unit_rate {
-                problems.push(format!("order {id} round {number}: expected bidders who bid one another down"));
+                problems
+                    .push(format!("order {id} round {number}: expected bidders who bid one another down"));
             }
         }
         let winners: Vec<_> = self.rounds.iter().map(|round| &round.winner).collect();
@@ -287,7 +299,8 @@ fn why(stage: &Stage, award: &market::Award, offers: &[Offer]) -> String {
     let names = ["uptime", "reputation", "slashes", "stake", "distance"];
     let parts = names.iter().zip(&row.parts).filter(|(_, part)| **part > 0);
     let parts: Vec<String> = parts.map(|(name, part)| format!("{name} {}%", part / 10_000)).collect();
-    let multiplier = format!("{}.{:03}", row.multiplier_ppm / 1_000_000, row.multiplier_ppm % 1_000_000 / 1_000);
+    let multiplier =
+        format!("{}.{:03}", row.multiplier_ppm / 1_000_000, row.multiplier_ppm % 1_000_000 / 1_000);
     let mut text = format!(
         "{} x {multiplier} ({}) = {}",
         per_hour(number(&row.unit_rate)),

@@ -21,7 +21,10 @@ pub fn set_prefix(prefix: &str) -> Result<(), Reject> {
     if *PREFIX.get_or_init(|| hrp) == hrp {
         return Ok(());
     }
-    Err(Reject::invalid_request(format!("this process already serves a chain with the prefix {:?}", prefix_of())))
+    Err(Reject::invalid_request(format!(
+        "this process already serves a chain with the prefix {:?}",
+        prefix_of()
+    )))
 }
 
 /// The prefix in force.
@@ -51,7 +54,8 @@ impl Address {
 
     /// Reads a bech32 address with the chain's prefix.
     pub fn parse(text: &str) -> Result<Self, Reject> {
-        let bad = |why: String| Reject::invalid_address(format!("invalid address {:?}: {why}", shorten(text)));
+        let bad =
+            |why: String| Reject::invalid_address(format!("invalid address {:?}: {why}", shorten(text)));
         if text.len() > 90 {
             return Err(bad("longer than 90 characters".into()));
         }

@@ -200,8 +200,11 @@ pub fn event_leaf(events: &[EventBytes]) -> [u8; 32] {
 /// work), the digest of the derived entries what changed. The last call on a context before it is finished.
 pub fn seal(ctx: &mut Ctx, leaves: Vec<[u8; 32]>) -> Result<()> {
     let log = EVENT_LOG.load(ctx)?;
-    let hash =
-        Sha256::new().chain_update(b"underbid/events/1").chain_update(log.hash).chain_update(merkle_root(leaves)).finalize();
+    let hash = Sha256::new()
+        .chain_update(b"underbid/events/1")
+        .chain_update(log.hash)
+        .chain_update(merkle_root(leaves))
+        .finalize();
     EVENT_LOG.set(ctx, &EventLog { hash: hash.into() })?;
     let delta = ctx.derived_delta();
     if delta.is_zero() {
@@ -241,7 +244,9 @@ pub fn merkle_root(mut level: Vec<[u8; 32]>) -> [u8; 32] {
         level = level
             .chunks(2)
             .map(|pair| match pair {
-                [left, right] => Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into(),
+                [left, right] => {
+                    Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
+                }
                 [single] => *single,
                 _ => [0; 32],
             })
@@ -283,7 +288,6 @@ pub fn last_block(view: &std::sync::Arc<dyn View>) -> Result<Block, Fatal> {
     let chain_id = CHAIN.get(&ctx).map_err(fatal)?.map(|chain| chain.id).unwrap_or_default();
     Ok(Block { time: clock.header, billing: clock.billing, app_version, chain_id, ..ctx.block })
 }
-
 
 crate::event! {
     "underbid.kernel.v1"

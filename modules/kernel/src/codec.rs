@@ -698,6 +698,9 @@ mod tests {
         assert!(Leaf::from_message(&[0x0a, 0x81, 0x00, b'x']).is_none(), "a long varint");
         assert!(Leaf::from_message(&[0x0a, 1, b'x', 0x0a, 1, b'x']).is_none(), "a field twice");
         assert!(Leaf::from_message(&[0x1a, 1, b'x']).is_none(), "an unknown field");
-        assert!(Leaf::from_message(&[0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]).is_none(), "a length beyond the input");
+        assert!(
+            Leaf::from_message(&[0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]).is_none(),
+            "a length beyond the input"
+        );
     }
 }

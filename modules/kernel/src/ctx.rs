@@ -154,7 +154,11 @@ impl Ctx {
 
     /// The changes and events.
     pub fn finish(self) -> Finished {
-        Finished { changes: self.overlay.into_inner().finish(), events: self.events, gas_used: self.gas_used.get() }
+        Finished {
+            changes: self.overlay.into_inner().finish(),
+            events: self.events,
+            gas_used: self.gas_used.get(),
+        }
     }
 
     fn count(&self, f: impl FnOnce(&mut Counters)) {
@@ -172,7 +176,8 @@ impl Ctx {
 
     /// A record's bytes, not paid for: for the kernel's own bookkeeping.
     pub(crate) fn peek(&self, store: StoreId, key: &[u8]) -> Result<Option<Bytes>, Fatal> {
-        let (value, from_view) = self.overlay.borrow_mut().get(self.view.as_ref(), Space::State(store), key)?;
+        let (value, from_view) =
+            self.overlay.borrow_mut().get(self.view.as_ref(), Space::State(store), key)?;
         self.count(|c| {
             c.reads = c.reads.saturating_add(1);
             c.view_reads = c.view_reads.saturating_add(u64::from(from_view));
@@ -208,7 +213,8 @@ impl Ctx {
     /// Adds or removes an entry of an index or a queue.
     pub(crate) fn put_derived(&mut self, store: StoreId, key: &[u8], present: bool) {
         let hash = entry_hash(store, key);
-        self.derived = if present { self.derived.wrapping_add(hash) } else { self.derived.wrapping_sub(hash) };
+        self.derived =
+            if present { self.derived.wrapping_add(hash) } else { self.derived.wrapping_sub(hash) };
         self.count(|c| c.derived = c.derived.saturating_add(1));
         self.overlay.get_mut().put_derived(Space::Derived(store), key, present);
     }
@@ -230,7 +236,12 @@ impl Ctx {
     }
 
     /// At most `limit` entries of a range, not paid for.
-    pub(crate) fn peek_range(&self, space: Space, range: KeyRange<'_>, limit: u32) -> Result<Vec<(Bytes, Bytes)>, Fatal> {
+    pub(crate) fn peek_range(
+        &self,
+        space: Space,
+        range: KeyRange<'_>,
+        limit: u32,
+    ) -> Result<Vec<(Bytes, Bytes)>, Fatal> {
         self.count(|c| c.scans = c.scans.saturating_add(1));
         self.overlay.borrow().scan(self.view.as_ref(), space, range, limit)
     }

@@ -178,7 +178,9 @@ impl From<Error> for Status {
     fn from(error: Error) -> Self {
         match error {
             Error::Rejected(reject) => Self::invalid_argument(reject.message),
-            Error::OutOfGas => Self::new(StatusCode::ResourceExhausted, "the query costs more than a query may"),
+            Error::OutOfGas => {
+                Self::new(StatusCode::ResourceExhausted, "the query costs more than a query may")
+            }
             Error::Fatal(fatal) => Self::new(StatusCode::Internal, fatal.to_string()),
         }
     }

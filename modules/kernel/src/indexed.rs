@@ -146,7 +146,14 @@ impl<K: Key, V: Indexed<K>> IndexedMap<K, V> {
 
     /// At most `limit` keys of an index in order, of the parts that start with `part`, from the entry bytes `from` (as
     /// the last page's `next` gave them) on.
-    pub fn by(&self, ctx: &Ctx, tag: u8, part: &impl Key, from: Option<&[u8]>, limit: u32) -> Result<Page<K, ()>> {
+    pub fn by(
+        &self,
+        ctx: &Ctx,
+        tag: u8,
+        part: &impl Key,
+        from: Option<&[u8]>,
+        limit: u32,
+    ) -> Result<Page<K, ()>> {
         let mut start = vec![tag];
         part.write(&mut start);
         let part_length = start.len();

@@ -2,10 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{
-    address::Address,
-    time::At,
-};
+use crate::{address::Address, time::At};
 
 /// A key being written.
 pub type KeyBuf = Vec<u8>;
@@ -144,7 +141,12 @@ mod tests {
 
     #[test]
     fn keys_sort_as_their_values_and_read_back() {
-        let mut keys = vec![(3u64, Address([1; 20])), (255, Address([0; 20])), (256, Address([9; 20])), (3, Address([2; 20]))];
+        let mut keys = vec![
+            (3u64, Address([1; 20])),
+            (255, Address([0; 20])),
+            (256, Address([9; 20])),
+            (3, Address([2; 20])),
+        ];
         let mut bytes: Vec<_> = keys.iter().map(Key::to_bytes).collect();
         keys.sort();
         bytes.sort();

@@ -77,7 +77,8 @@ impl Amount {
     pub fn parse(text: &str) -> Result<Self, Reject> {
         let units = parse_u128(text)
             .ok_or_else(|| Reject::invalid_request(format!("expected a decimal amount, got {text:?}")))?;
-        Self::new(units).map_err(|_| Reject::invalid_request(format!("an amount is at most {}, got {text}", Self::MAX)))
+        Self::new(units)
+            .map_err(|_| Reject::invalid_request(format!("an amount is at most {}, got {text}", Self::MAX)))
     }
 }
 
@@ -207,12 +208,14 @@ impl Dec {
 
     /// Reads `12`, `0.5` or `.5`, with at most 18 places.
     pub fn parse(text: &str) -> Result<Self, Reject> {
-        let bad = || Reject::invalid_request(format!("expected a decimal with at most 18 places, got {text:?}"));
+        let bad =
+            || Reject::invalid_request(format!("expected a decimal with at most 18 places, got {text:?}"));
         let (whole, places) = text.split_once('.').unwrap_or((text, ""));
         if places.len() > 18 || !places.bytes().all(|b| b.is_ascii_digit()) {
             return Err(bad());
         }
-        let whole = if whole.is_empty() && !places.is_empty() { 0 } else { parse_u128(whole).ok_or_else(bad)? };
+        let whole =
+            if whole.is_empty() && !places.is_empty() { 0 } else { parse_u128(whole).ok_or_else(bad)? };
         let fraction: u128 = format!("{places:0<18}").parse().map_err(|_| bad())?;
         whole.checked_mul(E18).and_then(|w| w.checked_add(fraction)).map(Self).ok_or_else(bad)
     }
@@ -272,7 +275,9 @@ mod tests {
 
     #[test]
     fn a_decimal_reads_what_it_prints() {
-        for (text, atomics) in [("1", E18), ("0.5", E18 / 2), (".5", E18 / 2), ("12.000000000000000001", 12 * E18 + 1)] {
+        for (text, atomics) in
+            [("1", E18), ("0.5", E18 / 2), (".5", E18 / 2), ("12.000000000000000001", 12 * E18 + 1)]
+        {
             let dec = Dec::parse(text).unwrap();
             assert_eq!(dec.atomics(), atomics);
             assert_eq!(Dec::parse(&dec.to_string()), Ok(dec));

@@ -42,7 +42,13 @@ impl Overlay {
     }
 
     /// Writes or removes a key whose old value this overlay has not read: the view is asked for it.
-    pub fn put(&mut self, view: &dyn View, space: Space, key: &[u8], value: Option<Bytes>) -> Result<(), Fatal> {
+    pub fn put(
+        &mut self,
+        view: &dyn View,
+        space: Space,
+        key: &[u8],
+        value: Option<Bytes>,
+    ) -> Result<(), Fatal> {
         self.get(view, space, key)?;
         self.replace(space, key, value);
         Ok(())
@@ -84,7 +90,13 @@ impl Overlay {
     }
 
     /// At most `limit` entries of a range, the view's and the overlay's together.
-    pub fn scan(&self, view: &dyn View, space: Space, range: KeyRange<'_>, limit: u32) -> Result<Vec<(Bytes, Bytes)>, Fatal> {
+    pub fn scan(
+        &self,
+        view: &dyn View,
+        space: Space,
+        range: KeyRange<'_>,
+        limit: u32,
+    ) -> Result<Vec<(Bytes, Bytes)>, Fatal> {
         let Some(slots) = self.slots.get(&space) else { return view.scan(space, range, limit) };
         if range.end.is_some_and(|end| end <= range.start) {
             return Ok(Vec::new());
@@ -148,7 +160,8 @@ impl<'a> Pages<'a> {
 
     fn peek(&mut self) -> Result<Option<&Bytes>, Fatal> {
         if self.page.as_slice().is_empty() && !self.done {
-            let entries = self.view.scan(self.space, KeyRange { start: &self.start, end: self.end }, self.limit)?;
+            let entries =
+                self.view.scan(self.space, KeyRange { start: &self.start, end: self.end }, self.limit)?;
             self.done = u32::try_from(entries.len()).unwrap_or(u32::MAX) < self.limit;
             if let Some((last, _)) = entries.last() {
                 self.start = last.to_vec();

@@ -1,7 +1,7 @@
 //! Queries: a handler takes a read-only context and a request's bytes, and gives the response's. Lists come in pages.
 
-use proto::cosmos::base::query::v1beta1::{PageRequest, PageResponse};
 use prost::{Message, Name};
+use proto::cosmos::base::query::v1beta1::{PageRequest, PageResponse};
 
 use crate::{
     ctx::Ctx,
@@ -39,7 +39,9 @@ pub fn paged<K, V>(
         return Err(Status::invalid_argument("reverse order is not served: lists come in key order"));
     }
     if asked.offset > COUNT_MAX {
-        return Err(Status::invalid_argument(format!("an offset is at most {COUNT_MAX}: continue with next_key")));
+        return Err(Status::invalid_argument(format!(
+            "an offset is at most {COUNT_MAX}: continue with next_key"
+        )));
     }
     if asked.offset > 0 && !asked.key.is_empty() {
         return Err(Status::invalid_argument("expected either offset or key, not both"));
@@ -83,7 +85,8 @@ mod tests {
     }
 
     fn page(request: PageRequest) -> Result<(Vec<u8>, PageResponse), Status> {
-        paged(Some(request), numbers).map(|(items, page)| (items.into_iter().map(|(n, ())| n).collect(), page))
+        paged(Some(request), numbers)
+            .map(|(items, page)| (items.into_iter().map(|(n, ())| n).collect(), page))
     }
 
     #[test]

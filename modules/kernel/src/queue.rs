@@ -109,7 +109,12 @@ impl<C, K: Key, V: Due<K>> DueQueue<C, K, V> {
         Some((at, K::from_bytes(rest)?))
     }
 
-    fn step(&self, ctx: &mut Ctx, entry: &Bytes, advance: fn(&mut Ctx, &K) -> Result<()>) -> Result<bool, Fatal> {
+    fn step(
+        &self,
+        ctx: &mut Ctx,
+        entry: &Bytes,
+        advance: fn(&mut Ctx, &K) -> Result<()>,
+    ) -> Result<bool, Fatal> {
         let store = self.table.store();
         let corrupt = || Fatal::Corrupt { store, key: entry.clone() };
         let (_, key) = self.parse(entry).ok_or_else(corrupt)?;

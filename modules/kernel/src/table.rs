@@ -131,7 +131,8 @@ impl<K: Key, V: Record> Map<K, V> {
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let next = entries.get(wanted).and_then(|(key, _)| key.get(1..)).map(<[u8]>::to_vec);
         entries.truncate(wanted);
-        let items = entries.iter().map(|(key, value)| self.entry(key, value)).collect::<Result<_, Fatal>>()?;
+        let items =
+            entries.iter().map(|(key, value)| self.entry(key, value)).collect::<Result<_, Fatal>>()?;
         Ok(Page { items, next })
     }
 

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use kernel::{
-    Address, Amount, At, Backend, Billing, Block, Ctx, Derived, DerivedSink, Due, DueQueue, Error, Height, Hold, Indexed, IndexedMap,
-    Key, Map, Mode, Reject, Result, StoreId, View, chain,
+    Address, Amount, At, Backend, Billing, Block, Ctx, Derived, DerivedSink, Due, DueQueue, Error, Height,
+    Hold, Indexed, IndexedMap, Key, Map, Mode, Reject, Result, StoreId, View, chain,
 };
 use proptest::prelude::*;
 use store::MemoryBackend;
@@ -99,7 +99,10 @@ fn an_item_that_fails_is_held_and_tried_again() {
     let held = TASKS.get(&ctx, &1).unwrap().unwrap();
     assert_eq!(held.runs, 0, "what it wrote is undone");
     let hold = held.hold.clone().unwrap();
-    assert_eq!((hold.codespace.as_str(), hold.code, hold.attempts, hold.retry_at.value()), ("tasks", 7, 1, 110));
+    assert_eq!(
+        (hold.codespace.as_str(), hold.code, hold.attempts, hold.retry_at.value()),
+        ("tasks", 7, 1, 110)
+    );
     assert_eq!(ctx.take_events().len(), 1);
 
     let retry = |ctx: &mut Ctx, height: u64| HELD.drain(ctx, At::new(height), 10, run).unwrap();
@@ -216,7 +219,8 @@ fn apply(ctx: &mut Ctx, model: &mut BTreeMap<u64, u64>, ops: &mut std::slice::It
             }
             Op::Scan(from, limit) => {
                 let page = CELLS.page(ctx, &(), Some(&from.to_bytes()), *limit)?;
-                let found: Vec<_> = page.items.iter().map(|(key, cell)| (*key, cell.value.units() as u64)).collect();
+                let found: Vec<_> =
+                    page.items.iter().map(|(key, cell)| (*key, cell.value.units() as u64)).collect();
                 let expected: Vec<_> =
                     model.range(from..).take(*limit as usize).map(|(key, value)| (*key, *value)).collect();
                 assert_eq!(found, expected);

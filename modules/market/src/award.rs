@@ -13,7 +13,9 @@ use crate::{
 /// Decides the auction of an order (T2). The seed is that of the height at which it closed, so a late queue draws the
 /// same winner. The winner's units and stake have been held since its bid: an award can't fail for lack of them.
 pub(crate) fn decide(ctx: &mut Ctx, id: &OrderId) -> Result<()> {
-    let (Some(mut order), Some(auction)) = (ORDERS.get(ctx, id)?, AUCTIONS.get(ctx, id)?) else { return Ok(()) };
+    let (Some(mut order), Some(auction)) = (ORDERS.get(ctx, id)?, AUCTIONS.get(ctx, id)?) else {
+        return Ok(());
+    };
     if ctx.block.height < auction.close_height {
         return Ok(());
     }

@@ -89,7 +89,13 @@ pub fn delta_ppm(max_unit_rate: u128, unit_rate: u128) -> u32 {
 
 /// The index of the winner among the weights of the bids in the band, in rank: a number drawn from the seed of the
 /// auction's last height, walked along the weights. `None` only without any weight.
-pub fn draw(chain_id: &str, order: OrderId, round: Round, seed: &[u8; 32], weights: &[u128]) -> Option<usize> {
+pub fn draw(
+    chain_id: &str,
+    order: OrderId,
+    round: Round,
+    seed: &[u8; 32],
+    weights: &[u128],
+) -> Option<usize> {
     let sum = weights.iter().try_fold(0_u128, |sum, weight| sum.checked_add(*weight))?;
     let hash: [u8; 32] = Sha256::new()
         .chain_update(b"underbid/award/1")
@@ -107,4 +113,106 @@ pub fn draw(chain_id: &str, order: OrderId, round: Round, seed: &[u8; 32], weigh
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO_AN_HOUR: u128 = 555_555_555_555_555_555_555;
+
+    fn terms(max_unit_rate: u128, count: u32) -> Terms {
+        let zone = provider::ZonePattern::parse("de").unwrap();
+        Terms {
+            class_id: 1,
+            count,
+            zones: vec![zone],
+            near: None,
+            max_unit_rate,
+            duration_s: 0,
+            window_blocks: 12,
+            ttl_s: 60,
+            start_timeout_s: 300,
+            reclaim_min_s: 300,
+            min_uptime_ppm: 0,
+            weights: Params::default().weights,
+            manifest_hash: [0; 32],
+            rounds: 1,
+        }
+    }
+
+    fn stake() -> provider::Params {
+        provider::Params::new(kernel::Address([1; 20]))
+    }
+
+    #[test]
+    fn the_vectors_of_the_specification() {
+        let (terms, params, stake) = (terms(TWO_AN_HOUR, 8), Params::default(), stake());
+        assert_eq!(terms.rate_max(), 4_444_444_444_444_444_444_440);
+        assert_eq!(for_seconds_ceil(terms.rate_max(), params.reserve_s()), Ok(Amount::from(24_000_000)));
+        let bond = bond(&terms, &params, &stake).unwrap();
+        assert_eq!(bond, Amount::from(32_000_000));
+        let lock = lock(&terms, TWO_AN_HOUR, bond, &params, &stake).unwrap();
+        assert_eq!(lock, Amount::from(5_376_000_000));
+        assert_eq!(lock.mul_ceil(86_400, 604_800), Ok(Amount::from(768_000_000)));
+        let multiplier = multiplier_ppm(&params.weights, &[100_000, 500_000, 0, 500_000, 0]);
+        assert_eq!(multiplier, 1_155_000);
+        let eff = TWO_AN_HOUR * u128::from(multiplier);
+        assert_eq!(eff, 641_666_666_666_666_666_666_025_000);
+        assert_eq!(limit(eff, params.band_ppm), 644_874_999_999_999_999_999_355_125);
+    }
+
+    #[test]
+    fn the_bond_follows_the_ceiling_and_the_lock_the_price() {
+        let (params, stake) = (Params::default(), stake());
+        let bond_of = |rate| bond(&terms(rate, 1), &params, &stake).unwrap();
+        assert_eq!(bond_of(1), Amount::from(2_000_000), "at least bond_min");
+        let dear = bond_of(1_000_000_000_000_000_000_000);
+        assert_eq!(dear, Amount::from(7_200_000));
+        let terms = terms(1_000_000_000_000_000_000_000, 1);
+        assert_eq!(lock(&terms, 1, dear, &params, &stake), Ok(dear), "at least the bond");
+    }
+
+    #[test]
+    fn a_bid_leads_exactly_up_to_its_bound() {
+        let leads = |eff: u128, best: u128, steps: u128| eff * ONE <= best * (ONE - 10_000 * steps);
+        for best in [1, 99, 100, 101, 12_345, 999_999_999_999_999_999_999_999_999_999_u128] {
+            for extensions in [0, 1, 19, 98] {
+                let max = leading_max(best, 10_000, extensions);
+                let steps = u128::from(extensions) + 1;
+                assert!(leads(max, best, steps) && !leads(max + 1, best, steps), "{best} {extensions}");
+            }
+        }
+        assert_eq!(leading_max(1_000, 10_000, u32::MAX), 0);
+        assert_eq!(improved_max(100, 10_000), 99);
+    }
+
+    #[test]
+    fn all_formulas_hold_at_all_maxima_at_once() {
+        let bond_min = Amount::from(u64::MAX);
+        let params = Params { lock_s: u32::MAX, bond_s: u32::MAX, bond_min, ..Params::default() };
+        let mut stake = stake();
+        stake.stake_price = Amount::from(1);
+        let terms = terms(escrow::RATE_MAX, 1);
+        let bond = bond(&terms, &params, &stake).unwrap();
+        assert!(lock(&terms, escrow::RATE_MAX, bond, &params, &stake).unwrap() >= bond);
+        let multiplier = multiplier_ppm(&[ONE_PPM; 5], &[ONE_PPM; 5]);
+        assert_eq!(multiplier, 6 * ONE_PPM);
+        let eff = escrow::RATE_MAX.checked_mul(u128::from(multiplier)).unwrap();
+        let limit = limit(eff, 10_101);
+        assert!(limit > eff);
+        let weights = vec![limit; usize::try_from(crate::params::BIDS_LIMIT).unwrap()];
+        assert!(draw("chain", u64::MAX, u32::MAX, &[255; 32], &weights).is_some());
+        assert_eq!(delta_ppm(escrow::RATE_MAX, 1), 999_999);
+        assert!(for_seconds_floor(escrow::RATE_MAX, u32::MAX).is_ok());
+    }
+
+    #[test]
+    fn who_undercuts_by_a_step_is_alone_in_the_band() {
+        let params = Params::default();
+        for best in [1_000_000_u128, 641_666_666_666_666_666_666_025_000] {
+            let undercut = leading_max(best, params.step_ppm, 0);
+            assert!(limit(undercut, params.band_ppm) < best);
+        }
+    }
 }

@@ -109,10 +109,12 @@ fn init_order(ctx: &mut Ctx, row: OrderRow, totals: &mut Totals) -> Result<()> {
 
 pub(crate) fn export(ctx: &Ctx) -> Result<Genesis> {
     let totals = TOTALS.load(ctx)?;
-    let mut genesis = Genesis { params: PARAMS.load(ctx)?, last_order: totals.last_order, orders: Vec::new() };
+    let mut genesis =
+        Genesis { params: PARAMS.load(ctx)?, last_order: totals.last_order, orders: Vec::new() };
     ORDERS.for_each(ctx, |id, order| {
         let auction = AUCTIONS.get(ctx, &id)?.map(|auction| Auction { hold: None, ..auction });
-        let mut bids: Vec<_> = book(ctx, id)?.into_iter().map(|(provider, bid)| BidRow { provider, bid }).collect();
+        let mut bids: Vec<_> =
+            book(ctx, id)?.into_iter().map(|(provider, bid)| BidRow { provider, bid }).collect();
         bids.sort_by_key(|row| row.provider);
         let mut rounds = Vec::new();
         for round in 1..=order.round {

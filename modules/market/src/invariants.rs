@@ -15,7 +15,9 @@ use crate::{
 /// I5 by running totals: what the market thinks it has locked is what the providers think.
 pub(crate) fn counters(ctx: &Ctx) -> Result<(), Broken> {
     let (ours, theirs) = (TOTALS.load(ctx)?.locked, provider::totals(ctx)?.locked);
-    law("I5", ours == theirs, || format!("bids and leases lock {ours} uflop, the providers have {theirs} locked"))
+    law("I5", ours == theirs, || {
+        format!("bids and leases lock {ours} uflop, the providers have {theirs} locked")
+    })
 }
 
 /// What live bids and leases hold of providers.
@@ -41,7 +43,9 @@ pub(crate) fn full(ctx: &Ctx) -> Result<(), Broken> {
         check_order(ctx, id, &order, &mut held)?;
     }
     let escrowed = bank::balance(ctx, &escrow::module_account(), &bank::ucredit())?;
-    law("I2", escrowed == balance, || format!("accounts hold {balance} ucredit, the module account {escrowed}"))?;
+    law("I2", escrowed == balance, || {
+        format!("accounts hold {balance} ucredit, the module account {escrowed}")
+    })?;
     check_orphans(ctx)?;
     check_providers(ctx, &held)?;
     check_entries(ctx)
@@ -83,7 +87,12 @@ fn check_order(ctx: &Ctx, id: OrderId, order: &Order, held: &mut Held) -> Result
     Ok(())
 }
 
-fn check_auction(id: OrderId, order: &Order, auction: &Auction, book: &[(Address, Bid)]) -> Result<(), Broken> {
+fn check_auction(
+    id: OrderId,
+    order: &Order,
+    auction: &Auction,
+    book: &[(Address, Bid)],
+) -> Result<(), Broken> {
     let count = u32::try_from(book.len()).unwrap_or(u32::MAX);
     law("I7", count == auction.bid_count && (1..=BIDS_LIMIT).contains(&count), || {
         format!("order {id} has {count} bids: {auction:?}")
@@ -93,7 +102,9 @@ fn check_auction(id: OrderId, order: &Order, auction: &Auction, book: &[(Address
         format!("order {id}: the best bid is {best:?}: {auction:?}")
     })?;
     let sound = |bid: &Bid| bid.seq <= auction.bid_seq && bid.bond <= bid.lock;
-    law("I7", book.iter().all(|(_, bid)| sound(bid)), || format!("order {id}: a bid does not fit {auction:?}"))?;
+    law("I7", book.iter().all(|(_, bid)| sound(bid)), || {
+        format!("order {id}: a bid does not fit {auction:?}")
+    })?;
     law("I9", order.hold.is_none(), || format!("order {id} is on hold beside its auction"))
 }
 
@@ -111,7 +122,13 @@ impl Held {
         Ok(())
     }
 
-    fn add(&mut self, provider: Address, class_id: u32, zone: &Zone, lock: Amount) -> Result<&mut (u64, u64)> {
+    fn add(
+        &mut self,
+        provider: Address,
+        class_id: u32,
+        zone: &Zone,
+        lock: Amount,
+    ) -> Result<&mut (u64, u64)> {
         let locked = self.locked.entry(provider).or_default();
         *locked = locked.plus(lock)?;
         Ok(self.units.entry((provider, class_id, zone.to_string())).or_default())
@@ -147,7 +164,9 @@ fn check_providers(ctx: &Ctx, held: &Held) -> Result<(), Broken> {
         let (owner, class_id, zone) = (row.provider, row.class_id, row.zone.to_string());
         let has = (u64::from(row.line.reserved), u64::from(row.line.leased));
         let ours = held.units.get(&(owner, class_id, zone)).copied().unwrap_or_default();
-        law("I6", ours == has, || format!("{owner} {class_id} {}: bids and leases hold {ours:?}, not {has:?}", row.zone))?;
+        law("I6", ours == has, || {
+            format!("{owner} {class_id} {}: bids and leases hold {ours:?}, not {has:?}", row.zone)
+        })?;
     }
     let known = |owner: &Address| theirs.providers.iter().any(|provider| provider.owner == *owner);
     law("I5", held.locked.keys().all(known), || "a bid or a lease of an unknown provider".to_owned())?;

@@ -55,21 +55,22 @@ mod params;
 mod pb;
 pub mod queries;
 mod state;
-mod transitions;
-pub mod types;
 #[cfg(test)]
 mod tests;
+mod transitions;
+pub mod types;
 
 pub use errors::Error;
 pub use genesis::{BidRow, Genesis, OrderRow, RoundRow};
 pub use lifecycle::Timed;
 pub use msgs::{
-    AbandonLease, CancelOrder, CloseLease, ConfirmStart, CreateBid, CreateOrder, ImproveBid, Msg, ReclaimLease, Settle,
-    TopUp, UpdateParams,
+    AbandonLease, CancelOrder, CloseLease, ConfirmStart, CreateBid, CreateOrder, ImproveBid, Msg,
+    ReclaimLease, Settle, TopUp, UpdateParams,
 };
 pub use params::Params;
 pub use state::{
-    AUCTIONS, AWARDS, BIDS, DUE_AUCTIONS, DUE_LEASES, DUE_ORDERS, ENDED_LEASES, HELD_AUCTIONS, HELD_ORDERS, ORDERS, params,
+    AUCTIONS, AWARDS, BIDS, DUE_AUCTIONS, DUE_LEASES, DUE_ORDERS, ENDED_LEASES, HELD_AUCTIONS, HELD_ORDERS,
+    ORDERS, params,
 };
 
 use kernel::{Authorized, Broken, Ctx, Depth, DerivedSink, Fatal, Module, Reply, Result, StoreId, View};

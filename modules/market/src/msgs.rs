@@ -1,10 +1,6 @@
 //! The messages. After `parse` nothing below holds a text for an address, an amount or an id.
 
-use kernel::{
-    Address, Amount, Message, ONE_PPM, Reject, Signers,
-    module::canonical,
-    num::parse_u128,
-};
+use kernel::{Address, Amount, Message, ONE_PPM, Reject, Signers, module::canonical, num::parse_u128};
 use provider::{Zone, ZonePattern};
 
 use crate::{
@@ -161,13 +157,19 @@ impl Message for Msg {
             "underbid.market.v1.MsgImproveBid" => ImproveBid::parse(canonical(body)?),
             "underbid.market.v1.MsgConfirmStart" => {
                 let body: pb::MsgConfirmStart = canonical(body)?;
-                Ok(Self::ConfirmStart(signer(&body.signer)?, ConfirmStart { order: order_id(body.order_id)? }))
+                Ok(Self::ConfirmStart(
+                    signer(&body.signer)?,
+                    ConfirmStart { order: order_id(body.order_id)? },
+                ))
             }
             "underbid.market.v1.MsgTopUp" => TopUp::parse(canonical(body)?),
             "underbid.market.v1.MsgCloseLease" => CloseLease::parse(canonical(body)?),
             "underbid.market.v1.MsgReclaimLease" => {
                 let body: pb::MsgReclaimLease = canonical(body)?;
-                Ok(Self::ReclaimLease(signer(&body.signer)?, ReclaimLease { order: order_id(body.order_id)? }))
+                Ok(Self::ReclaimLease(
+                    signer(&body.signer)?,
+                    ReclaimLease { order: order_id(body.order_id)? },
+                ))
             }
             "underbid.market.v1.MsgAbandonLease" => {
                 let body: pb::MsgAbandonLease = canonical(body)?;

@@ -173,7 +173,8 @@ impl Params {
     fn check_auction(&self) -> Result<(), Reject> {
         let one = u128::from(ONE_PPM);
         law(
-            self.unit_rate_max > 0 && product_le(self.unit_rate_max, u128::from(self.count_max), escrow::RATE_MAX, 1),
+            self.unit_rate_max > 0
+                && product_le(self.unit_rate_max, u128::from(self.count_max), escrow::RATE_MAX, 1),
             "unit_rate_max",
             "expected above 0, and with count_max at most 10^28",
         )?;
@@ -184,11 +185,23 @@ impl Params {
         )?;
         law(self.weight_max_ppm <= ONE_PPM, "weight_max_ppm", "expected at most 1000000")?;
         law((2..=BIDS_LIMIT).contains(&self.bids_max), "bids_max", "expected 2 to 40")?;
-        law(self.extensions_max > 0, "extensions_max", "expected above 0: without any, nobody could answer a bid")?;
-        law(self.window_blocks_min > self.soft_blocks, "window_blocks_min", "expected more than soft_blocks")?;
+        law(
+            self.extensions_max > 0,
+            "extensions_max",
+            "expected above 0: without any, nobody could answer a bid",
+        )?;
+        law(
+            self.window_blocks_min > self.soft_blocks,
+            "window_blocks_min",
+            "expected more than soft_blocks",
+        )?;
         law(self.step_ppm > 0, "step_ppm", "expected above 0")?;
         let steps = u64::from(self.step_ppm).saturating_mul(u64::from(self.extensions_max).saturating_add(1));
-        law(steps < u64::from(ONE_PPM), "extensions_max", "expected step_ppm x (1 + extensions_max) below 1000000")?;
+        law(
+            steps < u64::from(ONE_PPM),
+            "extensions_max",
+            "expected step_ppm x (1 + extensions_max) below 1000000",
+        )?;
         // Who undercut the leader by one step must not lose the draw to whom it displaced.
         let inside = u128::from(self.band_ppm).saturating_add(one);
         let undercut = one.saturating_sub(u128::from(self.step_ppm));
@@ -200,7 +213,11 @@ impl Params {
         let reserve_s = self.runway_s.saturating_add(self.grace_s);
         law(self.reclaim_s_min >= self.min_charge_s, "reclaim_s_min", "expected at least min_charge_s")?;
         law(self.duration_s_min >= self.min_charge_s, "duration_s_min", "expected at least min_charge_s")?;
-        law(reserve_s >= self.min_charge_s, "runway_s", "expected runway_s + grace_s to be at least min_charge_s")?;
+        law(
+            reserve_s >= self.min_charge_s,
+            "runway_s",
+            "expected runway_s + grace_s to be at least min_charge_s",
+        )?;
         let start_min = u64::from(max_billing_step_s).saturating_mul(START_STEPS_MIN);
         law(
             u64::from(self.start_timeout_s_min) >= start_min,

@@ -1,8 +1,8 @@
 //! Conversions to and from the wire: mechanical.
 
 use kernel::{Address, Amount, At, Billing, Hold, Reject, num::parse_u128};
-pub use proto::underbid::market::v1::*;
 use proto::underbid::kernel::v1 as kernel_pb;
+pub use proto::underbid::market::v1::*;
 
 use crate::{
     msgs::expected,
@@ -14,7 +14,8 @@ impl TryFrom<Params> for params::Params {
     type Error = Reject;
 
     fn try_from(params: Params) -> Result<Self, Reject> {
-        let weights = params.weights.as_slice().try_into().map_err(|_| expected("params.weights", "exactly five"))?;
+        let weights =
+            params.weights.as_slice().try_into().map_err(|_| expected("params.weights", "exactly five"))?;
         Ok(Self {
             order_fee: Amount::parse(&params.order_fee)?,
             unit_rate_max: parse_u128(&params.unit_rate_max)
@@ -190,7 +191,13 @@ pub fn ended_lease(id: OrderId, round: Round, terms: &types::Terms, ended: &type
     }
 }
 
-fn any_lease(id: OrderId, round: Round, tenant: Address, terms: &types::Terms, lease: &types::Lease) -> Lease {
+fn any_lease(
+    id: OrderId,
+    round: Round,
+    tenant: Address,
+    terms: &types::Terms,
+    lease: &types::Lease,
+) -> Lease {
     let running = lease.stage.running();
     Lease {
         order_id: id,
@@ -272,4 +279,3 @@ pub fn number(number: u32) -> i32 {
 pub fn seconds(at: Option<At<Billing>>) -> u64 {
     at.map_or(0, At::value)
 }
-

@@ -1,8 +1,6 @@
 //! The queries, and escrow's `Account`, whose records live in the market's orders.
 
-use kernel::{
-    Address, Ctx, Error as KernelError, Page, Result, Route, Status, query,
-};
+use kernel::{Address, Ctx, Error as KernelError, Page, Result, Route, Status, query};
 use prost::Message as _;
 use proto::underbid::escrow::v1 as escrow_pb;
 use provider::Zone;
@@ -13,8 +11,9 @@ use crate::{
     msgs::{CreateBid, ImproveBid, order_id, unit_rate},
     pb,
     state::{
-        self, AUCTIONS, AWARDS, BIDS, BIDS_BY_PROVIDER, ENDED_BY_PROVIDER, ENDED_BY_TENANT, ENDED_LEASES, HELD,
-        LEASES_BY_PROVIDER, LEASES_BY_TENANT, ORDERS, ORDERS_BY_CLASS, ORDERS_BY_STATE, ORDERS_BY_TENANT,
+        self, AUCTIONS, AWARDS, BIDS, BIDS_BY_PROVIDER, ENDED_BY_PROVIDER, ENDED_BY_TENANT, ENDED_LEASES,
+        HELD, LEASES_BY_PROVIDER, LEASES_BY_TENANT, ORDERS, ORDERS_BY_CLASS, ORDERS_BY_STATE,
+        ORDERS_BY_TENANT,
     },
     types::{Order, OrderId, OrderState, Phase, Round},
 };
@@ -83,7 +82,8 @@ fn orders(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
     let mut orders = Vec::with_capacity(keys.len());
     for (id, ()) in keys {
         let order = load(ctx, id)?;
-        let wanted = state.is_none_or(|state| state == order.state()) && [0, order.terms.class_id].contains(&class);
+        let wanted =
+            state.is_none_or(|state| state == order.state()) && [0, order.terms.class_id].contains(&class);
         if wanted {
             orders.push(pb::order(id, order, AUCTIONS.get(ctx, &id)?));
         }
@@ -128,8 +128,8 @@ fn quote_bid(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
     let asked: pb::QueryQuoteBidRequest = query::request(bytes)?;
     let (id, order) = (asked.order_id, load(ctx, asked.order_id)?);
     let owner = Address::parse(&asked.provider)?;
-    let provider = provider::get(ctx, &owner)?
-        .ok_or_else(|| Status::not_found(format!("{owner} is not a provider")))?;
+    let provider =
+        provider::get(ctx, &owner)?.ok_or_else(|| Status::not_found(format!("{owner} is not a provider")))?;
     let reclaim_s = if asked.reclaim_s == 0 { order.terms.reclaim_min_s } else { asked.reclaim_s };
     let (params, stake) = (state::params(ctx)?, provider::params(ctx)?);
     let msg = CreateBid {
@@ -146,13 +146,15 @@ fn quote_bid(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
         None => check_create(ctx, owner, &msg, Some(order)),
         Some(own) => {
             let terms = &order.terms;
-            bid.lock = formulas::lock(terms, msg.unit_rate, own.bond, &params, &stake).map_err(KernelError::from)?;
+            bid.lock =
+                formulas::lock(terms, msg.unit_rate, own.bond, &params, &stake).map_err(KernelError::from)?;
             (bid.parts, bid.multiplier_ppm, bid.bond) = (own.parts, own.multiplier_ppm, own.bond);
             let improve = ImproveBid { provider: owner, order: id, unit_rate: msg.unit_rate };
             check_improve(ctx, owner, &improve, Some(order))
         }
     };
-    let ahead = book.iter().filter(|(provider, other)| *provider != owner && other.eff() <= bid.eff()).count();
+    let ahead =
+        book.iter().filter(|(provider, other)| *provider != owner && other.eff() <= bid.eff()).count();
     let rank = u32::try_from(ahead).unwrap_or(u32::MAX).saturating_add(1);
     Ok(pb::QueryQuoteBidResponse {
         parts: bid.parts.to_vec(),
@@ -222,13 +224,15 @@ const ENDED: u8 = 1;
 
 fn leases(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
     let asked: pb::QueryLeasesRequest = query::request(bytes)?;
-    let (by, live_tag, ended_tag) = match (optional_address(&asked.tenant)?, optional_address(&asked.provider)?) {
-        (Some(tenant), None) => (tenant, LEASES_BY_TENANT, ENDED_BY_TENANT),
-        (None, Some(provider)) => (provider, LEASES_BY_PROVIDER, ENDED_BY_PROVIDER),
-        _ => return Err(Status::invalid_argument("expected exactly one of tenant and provider")),
-    };
+    let (by, live_tag, ended_tag) =
+        match (optional_address(&asked.tenant)?, optional_address(&asked.provider)?) {
+            (Some(tenant), None) => (tenant, LEASES_BY_TENANT, ENDED_BY_TENANT),
+            (None, Some(provider)) => (provider, LEASES_BY_PROVIDER, ENDED_BY_PROVIDER),
+            _ => return Err(Status::invalid_argument("expected exactly one of tenant and provider")),
+        };
     let (keys, pagination) = query::paged(asked.pagination, |from, limit| {
-        let (part, rest) = from.and_then(<[u8]>::split_first).map_or((LIVE, None), |(part, rest)| (*part, Some(rest)));
+        let (part, rest) =
+            from.and_then(<[u8]>::split_first).map_or((LIVE, None), |(part, rest)| (*part, Some(rest)));
         let mut items = Vec::new();
         if part == LIVE {
             let page = ORDERS.by(ctx, live_tag, &by, rest, limit)?;
@@ -258,7 +262,8 @@ fn leases(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
 
 fn held(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
     let asked: pb::QueryHeldRequest = query::request(bytes)?;
-    let (keys, pagination) = query::paged(asked.pagination, |from, limit| ORDERS.by(ctx, HELD, &(), from, limit))?;
+    let (keys, pagination) =
+        query::paged(asked.pagination, |from, limit| ORDERS.by(ctx, HELD, &(), from, limit))?;
     let mut orders = Vec::with_capacity(keys.len());
     for (id, ()) in keys {
         let order = load(ctx, id)?;

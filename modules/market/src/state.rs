@@ -2,8 +2,8 @@
 //! here and pinned by test.
 
 use kernel::{
-    Address, Amount, Billing, Ctx, Derived, DerivedSink, Due, DueQueue, Fatal, Height, Hold, Indexed, IndexedMap, Item, Map, Overflow,
-    Result, View,
+    Address, Amount, Billing, Ctx, Derived, DerivedSink, Due, DueQueue, Fatal, Height, Hold, Indexed,
+    IndexedMap, Item, Map, Overflow, Result, View,
     chain::{Schema, schema},
 };
 
@@ -78,7 +78,6 @@ impl Indexed<OrderId> for Order {
             out.due(&queue, at);
         }
     }
-
 }
 
 impl Due<OrderId> for Order {
@@ -98,7 +97,6 @@ impl Indexed<OrderId> for Auction {
             }
         }
     }
-
 }
 
 impl Due<OrderId> for Auction {
@@ -111,7 +109,6 @@ impl Indexed<(OrderId, Address)> for Bid {
     fn derive(&self, (_, provider): &(OrderId, Address), out: &mut Derived) {
         out.index(BIDS_BY_PROVIDER, provider);
     }
-
 }
 
 impl Indexed<(OrderId, Round)> for EndedLease {
@@ -119,7 +116,6 @@ impl Indexed<(OrderId, Round)> for EndedLease {
         out.index(ENDED_BY_TENANT, &self.tenant);
         out.index(ENDED_BY_PROVIDER, &self.lease.provider);
     }
-
 }
 
 /// The parameters in force.

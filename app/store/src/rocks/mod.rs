@@ -221,7 +221,10 @@ impl RocksBackend {
     }
 
     /// Replaces all derived entries of the last height, in one synced write, when they were found to differ from the records.
-    pub fn replace_derived<'a>(&self, entries: impl Iterator<Item = (StoreId, &'a [u8])>) -> Result<(), Fatal> {
+    pub fn replace_derived<'a>(
+        &self,
+        entries: impl Iterator<Item = (StoreId, &'a [u8])>,
+    ) -> Result<(), Fatal> {
         let core = &self.core;
         let mut writer = lock(&core.writer);
         writer.refuse_after_failure()?;

@@ -90,7 +90,8 @@ pub(crate) fn create_bid(ctx: &mut Ctx, msg: Authorized<CreateBid>) -> Result<pb
 pub(crate) fn improve_bid(ctx: &mut Ctx, msg: Authorized<ImproveBid>) -> Result<pb::MsgImproveBidResponse> {
     let (id, provider) = (msg.order, msg.provider);
     let order = advance(ctx, id)?;
-    let Placement { order, auction, bid, extends, before, .. } = check_improve(ctx, msg.actor(), &msg, order)?;
+    let Placement { order, auction, bid, extends, before, .. } =
+        check_improve(ctx, msg.actor(), &msg, order)?;
     let (round, leads) = (order.round, auction.best.provider == provider);
 
     // From here on nothing may fail but storage.

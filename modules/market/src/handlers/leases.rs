@@ -21,7 +21,10 @@ use crate::{
 
 /// Says that the awarded units are there; payment starts. It is one-sided on purpose: a provider can't be kept from it,
 /// and a tenant who is not served reports it within `min_charge_s` and pays the provider nothing.
-pub(crate) fn confirm_start(ctx: &mut Ctx, msg: Authorized<ConfirmStart>) -> Result<pb::MsgConfirmStartResponse> {
+pub(crate) fn confirm_start(
+    ctx: &mut Ctx,
+    msg: Authorized<ConfirmStart>,
+) -> Result<pb::MsgConfirmStartResponse> {
     let (id, now) = (msg.order, ctx.block.billing);
     let mut order = advance(ctx, id)?.ok_or(Error::UnknownOrder { id })?;
     let lease = order.lease().ok_or(Error::NoLease { id })?.clone();
@@ -48,7 +51,10 @@ fn set_stage(id: OrderId, order: &mut Order, stage: Stage) -> Result<(), Error> 
 }
 
 /// Gives notice that the provider takes its machines back; the full rate is paid until then.
-pub(crate) fn reclaim_lease(ctx: &mut Ctx, msg: Authorized<ReclaimLease>) -> Result<pb::MsgReclaimLeaseResponse> {
+pub(crate) fn reclaim_lease(
+    ctx: &mut Ctx,
+    msg: Authorized<ReclaimLease>,
+) -> Result<pb::MsgReclaimLeaseResponse> {
     let (id, now) = (msg.order, ctx.block.billing);
     let mut order = advance(ctx, id)?.ok_or(Error::UnknownOrder { id })?;
     let lease = order.lease().ok_or(Error::NoLease { id })?;
@@ -147,7 +153,10 @@ fn charge(rate: u128, params: &Params) -> Amount {
 }
 
 /// Ends a lease as the provider, at once, at the price of a slash of which the tenant gets its share.
-pub(crate) fn abandon_lease(ctx: &mut Ctx, msg: Authorized<AbandonLease>) -> Result<pb::MsgAbandonLeaseResponse> {
+pub(crate) fn abandon_lease(
+    ctx: &mut Ctx,
+    msg: Authorized<AbandonLease>,
+) -> Result<pb::MsgAbandonLeaseResponse> {
     let (id, actor, now) = (msg.order, msg.actor(), ctx.block.billing);
     let mut order = advance(ctx, id)?.ok_or(Error::UnknownOrder { id })?;
     let lease = order.lease().ok_or(Error::NoLease { id })?.clone();

@@ -16,7 +16,10 @@ use crate::{
 };
 
 /// Asks for units at a ceiling.
-pub(crate) fn create_order(ctx: &mut Ctx, msg: Authorized<CreateOrder>) -> Result<pb::MsgCreateOrderResponse> {
+pub(crate) fn create_order(
+    ctx: &mut Ctx,
+    msg: Authorized<CreateOrder>,
+) -> Result<pb::MsgCreateOrderResponse> {
     let (tenant, now) = (msg.actor(), ctx.block.billing);
     let params = state::params(ctx)?;
     let mut terms = msg.terms.clone();
@@ -137,7 +140,10 @@ fn created(
 }
 
 /// Takes an order back before any bid. There is no cancel while bidders hold capacity for it.
-pub(crate) fn cancel_order(ctx: &mut Ctx, msg: Authorized<CancelOrder>) -> Result<pb::MsgCancelOrderResponse> {
+pub(crate) fn cancel_order(
+    ctx: &mut Ctx,
+    msg: Authorized<CancelOrder>,
+) -> Result<pb::MsgCancelOrderResponse> {
     let (id, actor) = (msg.order, msg.actor());
     let mut order = advance(ctx, id)?.ok_or(Error::UnknownOrder { id })?;
     require_tenant(id, &order, actor)?;

@@ -85,7 +85,8 @@ fn one_card_does_not_win_twice() {
     let world = world.order_with(|_| ()).by("tom").ok().order_with(|_| ()).by("tim").ok();
     let world = world.bid(1, "ada", HALF).by("ada").ok().bid(2, "ada", HALF).by("ada").fails(("market", 22));
     // Not while it is leased either; then it is free.
-    let world = world.decided(1).bid(2, "ada", HALF).by("ada").fails(("market", 22)).confirm(1).by("ada").ok();
+    let world =
+        world.decided(1).bid(2, "ada", HALF).by("ada").fails(("market", 22)).confirm(1).by("ada").ok();
     let world = world.bid(2, "ada", HALF).by("ada").fails(("market", 22));
     world.close(1, TenantReason::Done).by("tom").ok().bid(2, "ada", HALF).by("ada").ok();
 }
@@ -103,11 +104,13 @@ fn dust_and_squatters_do_not_keep_the_tenant_from_its_account() {
     for name in &names[..7] {
         world = world.top_up(1, 1_000_000).by(name).ok();
     }
-    let world = world.top_up(1, 1_000_000).by("squat7").fails(("escrow", 3)).top_up(1, 1_000_000).by("tom").ok();
+    let world =
+        world.top_up(1, 1_000_000).by("squat7").fails(("escrow", 3)).top_up(1, 1_000_000).by("tom").ok();
     // Three hours: the tenant's own money is spent first, then its place is empty and still its own.
     let world = world.at("13:08").settle(1).by("tim").ok();
     assert!(world.order(1).account.deposits.iter().all(|deposit| deposit.depositor != who("tom")));
-    let world = world.top_up(1, 1_000_000).by("squat7").fails(("escrow", 3)).top_up(1, 24_000_000).by("tom").ok();
+    let world =
+        world.top_up(1, 1_000_000).by("squat7").fails(("escrow", 3)).top_up(1, 24_000_000).by("tom").ok();
     let world = world.close(1, TenantReason::Done).by("tom").ok();
     assert!(world.wealth(&names) <= before);
 }
@@ -148,7 +151,10 @@ fn a_fake_start_that_is_reported_earns_nothing() {
     let world = world.after(299).close(1, TenantReason::NotDelivered).by("tom").ok();
     let lost = ada - world.wealth(&["ada"]);
     assert_eq!(lost, 2_666_666 * 500_000, "the minimal charge at the ceiling, from the stake");
-    assert!(both - world.wealth(&["ada", "tom"]) > lost, "the tenant pays as much: a false report gains nothing");
+    assert!(
+        both - world.wealth(&["ada", "tom"]) > lost,
+        "the tenant pays as much: a false report gains nothing"
+    );
     // A bid of next to nothing does not make the lie cheaper.
     let world = opened().bid(1, "ada", 1).by("ada").ok().decided(1).confirm(1).by("ada").ok();
     let ada = world.wealth(&["ada"]);
@@ -181,7 +187,12 @@ fn there_is_no_cancel_in_the_block_of_the_first_bid() {
 
 #[test]
 fn a_late_queue_pays_nobody_after_the_money_is_out() {
-    let params = Params { leases_per_block_max: 1, auctions_per_block_max: 1, orders_per_block_max: 1, ..Params::default() };
+    let params = Params {
+        leases_per_block_max: 1,
+        auctions_per_block_max: 1,
+        orders_per_block_max: 1,
+        ..Params::default()
+    };
     let names = ["ada", "bob", "eve", "dan"];
     let mut world = World::with(params, &names);
     for (name, id) in names.iter().zip(1..) {

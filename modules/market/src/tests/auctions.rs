@@ -44,7 +44,8 @@ fn in_the_ending_a_bid_leads_by_a_step_and_extends() {
     let world = world.bid(1, "eve", percent(99)).by("eve").ok().emits_no("EventAuctionExtended").blocks(1);
     // The second step in the ending is twice as large.
     let world = world.improve(1, "ada", step / 100 * 98 + 100).by("ada").fails(NOT_LEADING);
-    let world = world.improve(1, "ada", step / 100 * 98).by("ada").ok().emits("EventAuctionExtended extensions=2");
+    let world =
+        world.improve(1, "ada", step / 100 * 98).by("ada").ok().emits("EventAuctionExtended extensions=2");
     assert_eq!(world.auction(1).best.provider, who("ada"));
 }
 
@@ -63,7 +64,8 @@ fn after_the_last_extension_nobody_bids() {
     let world = world.improve(1, "ada", percent(40)).by("ada").ok().blocks(1);
     let world = world.improve(1, "ada", percent(30)).by("ada").ok();
     // Outside the ending by the height, but no bid enters any more.
-    let world = world.bid(1, "bob", percent(1)).by("bob").fails(ENDING).improve(1, "ada", 1).by("ada").fails(ENDING);
+    let world =
+        world.bid(1, "bob", percent(1)).by("bob").fails(ENDING).improve(1, "ada", 1).by("ada").fails(ENDING);
     world.blocks(6).state(1, "starting 1");
 }
 
@@ -80,8 +82,19 @@ fn a_full_book_evicts_its_last_for_a_better_bid() {
     let params = Params { bids_max: 2, ..Params::default() };
     let world = World::with(params, &["ada", "bob", "eve"]).order_with(|_| ()).by("tom").ok();
     let world = world.bid(1, "ada", percent(50)).by("ada").ok().bid(1, "bob", percent(60)).by("bob").ok();
-    let world = world.bid(1, "eve", percent(60)).by("eve").fails(FULL).bid(1, "eve", percent(61)).by("eve").fails(FULL);
-    let world = world.bid(1, "eve", percent(59)).by("eve").ok().emits("EventBidEvicted").emits("EventBidCreated leads=false");
+    let world = world
+        .bid(1, "eve", percent(60))
+        .by("eve")
+        .fails(FULL)
+        .bid(1, "eve", percent(61))
+        .by("eve")
+        .fails(FULL);
+    let world = world
+        .bid(1, "eve", percent(59))
+        .by("eve")
+        .ok()
+        .emits("EventBidEvicted")
+        .emits("EventBidCreated leads=false");
     assert_eq!(world.auction(1).bid_count, 2);
     assert_eq!(world.stake("bob").stake_locked.units(), 0, "what the evicted bid held is free");
     assert!(!BIDS.has(&world.ctx, &(1, who("bob"))).unwrap());
@@ -93,7 +106,8 @@ fn a_full_book_evicts_its_last_for_a_better_bid() {
 
 #[test]
 fn losers_are_free_and_the_award_repeats_the_draw() {
-    let world = bidding().bid(1, "bob", percent(60)).by("bob").ok().bid(1, "eve", TWO_AN_HOUR / 2).by("eve").ok();
+    let world =
+        bidding().bid(1, "bob", percent(60)).by("bob").ok().bid(1, "eve", TWO_AN_HOUR / 2).by("eve").ok();
     let world = world.decided(1).emits("EventOrderAwarded bidders=3").emits("EventBidLost");
     assert_eq!(world.count_events("EventBidLost"), 2);
     let award = AWARDS.get(&world.ctx, &(1, 1)).unwrap().unwrap();
@@ -113,7 +127,9 @@ fn losers_are_free_and_the_award_repeats_the_draw() {
 
 #[test]
 fn a_late_queue_draws_the_same_winner() {
-    let bids = |world: World| world.bid(1, "bob", TWO_AN_HOUR / 2).by("bob").ok().bid(1, "eve", TWO_AN_HOUR / 2).by("eve").ok();
+    let bids = |world: World| {
+        world.bid(1, "bob", TWO_AN_HOUR / 2).by("bob").ok().bid(1, "eve", TWO_AN_HOUR / 2).by("eve").ok()
+    };
     let in_time = bids(bidding()).decided(1);
     let late = bids(bidding()).queues_late(40 * 60).decided(1);
     let award = |world: &World| AWARDS.get(&world.ctx, &(1, 1)).unwrap().unwrap();
@@ -133,7 +149,11 @@ fn the_weight_falls_with_the_price_and_the_draw_follows_it() {
     assert!((1_740..=1_860).contains(&won[0]) && (130..=230).contains(&won[1]) && won[2] > 0, "{won:?}");
     assert_eq!(crate::formulas::draw("test-1", 7, 2, &[0; 32], &[]), None);
     // Order, round and chain are part of what is drawn from.
-    let one = |chain, order, round| (0..64_u8).map(|n| crate::formulas::draw(chain, order, round, &[n; 32], &[1, 1]).unwrap()).collect::<Vec<_>>();
+    let one = |chain, order, round| {
+        (0..64_u8)
+            .map(|n| crate::formulas::draw(chain, order, round, &[n; 32], &[1, 1]).unwrap())
+            .collect::<Vec<_>>()
+    };
     assert_ne!(one("a", 1, 1), one("b", 1, 1));
     assert_ne!(one("a", 1, 1), one("a", 2, 1));
     assert_ne!(one("a", 1, 1), one("a", 1, 2));
@@ -146,24 +166,37 @@ fn drawbacks_count_in_the_price() {
     let zone = provider::Zone::parse("us/ny/nyc").unwrap();
     let capacity = provider::SetCapacity { provider: who("eve"), class_id: 1, zone, total: 8 };
     world.run_provider(provider::Msg::SetCapacity(who("eve"), capacity), "eve");
-    let world = world.order_with(|o| (o.near, o.zones) = (ZONE.into(), vec!["de".into(), "us".into()])).by("tom").ok();
-    let world = world.bid(1, "ada", percent(50)).by("ada").ok().emits("EventBidCreated multiplier_ppm=1130000");
+    let world = world
+        .order_with(|o| (o.near, o.zones) = (ZONE.into(), vec!["de".into(), "us".into()]))
+        .by("tom")
+        .ok();
+    let world =
+        world.bid(1, "ada", percent(50)).by("ada").ok().emits("EventBidCreated multiplier_ppm=1130000");
     let far = |bid: &mut proto::underbid::market::v1::MsgCreateBid| bid.zone = "us/ny/nyc".into();
     let world = world.bid_with(1, "eve", percent(48), far).by("eve").ok();
-    let world = world.emits("EventBidCreated multiplier_ppm=1180000 leads=false parts=100000,500000,0,0,1000000");
+    let world =
+        world.emits("EventBidCreated multiplier_ppm=1180000 leads=false parts=100000,500000,0,0,1000000");
     world.improve(1, "eve", percent(47)).by("eve").ok().emits("EventBidImproved leads=true");
 }
 
 #[test]
 fn an_order_that_nobody_wants_expires_with_its_money_back() {
-    let world = opened().at("11:00").state(1, "closed 1: Expired").emits("EventOrderClosed refunded=24000000 closed_at=11:00");
+    let world = opened()
+        .at("11:00")
+        .state(1, "closed 1: Expired")
+        .emits("EventOrderClosed refunded=24000000 closed_at=11:00");
     assert_eq!(world.credit("tom"), u128::from(PURSE) - 50_000);
 }
 
 #[test]
 fn a_closed_order_is_deleted_after_its_time() {
     let world = active().at("10:30").close(1, proto::underbid::market::v1::TenantReason::Done).by("tom").ok();
-    let world = world.after(604_799).state(1, "closed 1: Completed").after(1).state(1, "gone").emits("EventOrderPruned order_id=1");
+    let world = world
+        .after(604_799)
+        .state(1, "closed 1: Completed")
+        .after(1)
+        .state(1, "gone")
+        .emits("EventOrderPruned order_id=1");
     assert!(AWARDS.get(&world.ctx, &(1, 1)).unwrap().is_none());
     assert!(crate::ENDED_LEASES.get(&world.ctx, &(1, 1)).unwrap().is_none());
 }

@@ -55,8 +55,23 @@ fn import(block: &kernel::Block, document: &Document) -> Result<Ctx> {
 /// A running lease that will end, an auction, an order that waits, one that is closed after two rounds.
 fn full() -> World {
     let world = active().at("10:30").settle(1).by("tim").ok();
-    let world = world.order_with(|o| o.start_timeout_s = 300).by("tim").ok().bid(2, "bob", TWO_AN_HOUR).by("bob").ok();
-    let world = world.decided(2).after(300).bid(2, "eve", TWO_AN_HOUR).by("eve").ok().decided(2).confirm(2).by("eve").ok();
+    let world = world
+        .order_with(|o| o.start_timeout_s = 300)
+        .by("tim")
+        .ok()
+        .bid(2, "bob", TWO_AN_HOUR)
+        .by("bob")
+        .ok();
+    let world = world
+        .decided(2)
+        .after(300)
+        .bid(2, "eve", TWO_AN_HOUR)
+        .by("eve")
+        .ok()
+        .decided(2)
+        .confirm(2)
+        .by("eve")
+        .ok();
     let world = world.close(2, TenantReason::Done).by("tim").ok();
     let world = world.order_with(|_| ()).by("tom").ok().bid(3, "eve", TWO_AN_HOUR / 3).by("eve").ok();
     world.bid(3, "bob", TWO_AN_HOUR / 4).by("bob").ok().order_with(|o| o.near = ZONE.into()).by("tim").ok()
@@ -69,13 +84,17 @@ fn what_is_exported_is_imported_as_it_was() {
     let ctx = import(&world.ctx.block, &document).unwrap();
     let again = export(&ctx);
     assert_eq!(again.market, document.market);
-    assert_eq!((again.provider, again.escrow, again.bank), (document.provider, document.escrow, document.bank));
+    assert_eq!(
+        (again.provider, again.escrow, again.bank),
+        (document.provider, document.escrow, document.bank)
+    );
     assert!(document.market.contains("\"max_unit_rate\": \"555555555555555555555\""));
     // It goes on as the old chain does.
     let imported = World { ctx, ..World::new() };
     let end = |world: World| {
         let world = world.decided(3).at("15:00");
-        let money: Vec<_> = ["tom", "tim", "ada", "bob", "eve"].iter().map(|name| world.credit(name)).collect();
+        let money: Vec<_> =
+            ["tom", "tim", "ada", "bob", "eve"].iter().map(|name| world.credit(name)).collect();
         (money, (1..=4).map(|id| world.stands(id)).collect::<Vec<_>>())
     };
     assert_eq!(end(imported), end(world));

@@ -3,7 +3,7 @@
 use proto::underbid::market::v1::{self as wire, TenantReason};
 
 use super::world::*;
-use crate::{Params, ORDERS};
+use crate::{ORDERS, Params};
 
 const fn market(code: u32) -> Code {
     ("market", code)
@@ -51,7 +51,10 @@ fn an_order_is_inside_the_parameters() {
         |o| o.count = 1,
         |o| (o.count, o.deposit) = (1_024, "3072000000".into()),
         |o| (o.max_unit_rate, o.deposit) = ("1".into(), "1000000".into()),
-        |o| (o.max_unit_rate, o.count, o.deposit) = ("1000000000000000000000000".into(), 1, "5400000000".into()),
+        |o| {
+            (o.max_unit_rate, o.count, o.deposit) =
+                ("1000000000000000000000000".into(), 1, "5400000000".into())
+        },
         |o| o.window_blocks = 600,
         |o| o.ttl_s = 60,
         |o| o.ttl_s = 604_800,
@@ -103,7 +106,14 @@ fn an_order_needs_its_class_and_its_money() {
     let world = World::new().order_with(|_| ()).by("nobody").fails(NO_MONEY);
     let mut world = world;
     let give = |world: &mut World, amount: u64| {
-        bank::transfer(&mut world.ctx, who("tim"), who("nobody"), &bank::ucredit(), kernel::Amount::from(amount)).unwrap();
+        bank::transfer(
+            &mut world.ctx,
+            who("tim"),
+            who("nobody"),
+            &bank::ucredit(),
+            kernel::Amount::from(amount),
+        )
+        .unwrap();
     };
     give(&mut world, 24_049_999);
     let mut world = world.order_with(|_| ()).by("nobody").fails(NO_MONEY);
@@ -130,19 +140,45 @@ fn only_the_tenant_cancels_and_only_before_a_bid() {
 fn a_bid_passes_its_guards_in_order() {
     let half = TWO_AN_HOUR / 2;
     opened()
-        .bid(1, "nobody", half).by("ada").fails(UNKNOWN_PROVIDER)
-        .bid(1, "ada", half).by("bob").fails(NOT_OPERATOR)
-        .bid(1, "ada", half).by("bob-op").fails(NOT_OPERATOR)
-        .bid(2, "ada", half).by("ada").fails(UNKNOWN_ORDER)
-        .bid(1, "ada", 0).by("ada").fails(market(3))
-        .bid(1, "ada", TWO_AN_HOUR + 1).by("ada").fails(market(3))
-        .bid_with(1, "ada", half, |b| b.zone = "fr/idf/par".into()).by("ada").fails(market(20))
-        .bid_with(1, "ada", half, |b| b.zone = "de/he/kassel".into()).by("ada").fails(market(22))
-        .bid_with(1, "ada", half, |b| b.reclaim_s = 3_599).by("ada").fails(market(8))
-        .bid_with(1, "ada", half, |b| b.reclaim_s = 2_592_001).by("ada").fails(market(8))
-        .bid(1, "ada", TWO_AN_HOUR).by("ada-op").ok()
-        .bid(1, "ada", half).by("ada").fails(market(19))
-        .bid_with(1, "bob", half, |b| b.reclaim_s = 2_592_000).by("bob").ok();
+        .bid(1, "nobody", half)
+        .by("ada")
+        .fails(UNKNOWN_PROVIDER)
+        .bid(1, "ada", half)
+        .by("bob")
+        .fails(NOT_OPERATOR)
+        .bid(1, "ada", half)
+        .by("bob-op")
+        .fails(NOT_OPERATOR)
+        .bid(2, "ada", half)
+        .by("ada")
+        .fails(UNKNOWN_ORDER)
+        .bid(1, "ada", 0)
+        .by("ada")
+        .fails(market(3))
+        .bid(1, "ada", TWO_AN_HOUR + 1)
+        .by("ada")
+        .fails(market(3))
+        .bid_with(1, "ada", half, |b| b.zone = "fr/idf/par".into())
+        .by("ada")
+        .fails(market(20))
+        .bid_with(1, "ada", half, |b| b.zone = "de/he/kassel".into())
+        .by("ada")
+        .fails(market(22))
+        .bid_with(1, "ada", half, |b| b.reclaim_s = 3_599)
+        .by("ada")
+        .fails(market(8))
+        .bid_with(1, "ada", half, |b| b.reclaim_s = 2_592_001)
+        .by("ada")
+        .fails(market(8))
+        .bid(1, "ada", TWO_AN_HOUR)
+        .by("ada-op")
+        .ok()
+        .bid(1, "ada", half)
+        .by("ada")
+        .fails(market(19))
+        .bid_with(1, "bob", half, |b| b.reclaim_s = 2_592_000)
+        .by("bob")
+        .ok();
     // Time, for an order without bids.
     opened().queues_late(3_599).bid(1, "ada", half).by("ada").ok();
     opened().queues_late(3_600).bid(1, "ada", half).by("ada").fails(NOT_BIDDABLE);
@@ -162,7 +198,13 @@ fn a_bidder_is_active_other_than_the_tenant_and_good_enough() {
     world.run_provider(provider::Msg::SetOperators(who("ada"), operators), "ada");
     world.order_with(|_| ()).by("tom").ok().bid(1, "ada", half).by("ada").fails(market(17));
     // Uptime starts at 900_000.
-    World::new().order_with(|o| o.min_uptime_ppm = 900_001).by("tom").ok().bid(1, "ada", half).by("ada").fails(market(21));
+    World::new()
+        .order_with(|o| o.min_uptime_ppm = 900_001)
+        .by("tom")
+        .ok()
+        .bid(1, "ada", half)
+        .by("ada")
+        .fails(market(21));
     World::new().order_with(|o| o.min_uptime_ppm = 900_000).by("tom").ok().bid(1, "ada", half).by("ada").ok();
 }
 
@@ -194,7 +236,14 @@ fn a_bid_needs_units_and_stake() {
 #[test]
 fn a_barred_provider_is_out_and_another_is_not() {
     let world = starting().after(600).state(1, "open 2");
-    world.bid(1, "ada", 1_000).by("ada").fails(market(18)).bid(1, "bob", 1_000).by("bob").ok().state(1, "bidding 2");
+    world
+        .bid(1, "ada", 1_000)
+        .by("ada")
+        .fails(market(18))
+        .bid(1, "bob", 1_000)
+        .by("bob")
+        .ok()
+        .state(1, "bidding 2");
 }
 
 #[test]
@@ -203,16 +252,36 @@ fn an_improvement_is_a_step_of_a_bid_that_is_there() {
     // 1% of 277777777777777777777.
     let step = 274_999_999_999_999_999_999_u128;
     bidding()
-        .improve(1, "nobody", 1).by("ada").fails(UNKNOWN_PROVIDER)
-        .improve(1, "ada", 1).by("bob").fails(NOT_OPERATOR)
-        .improve(2, "ada", 1).by("ada").fails(UNKNOWN_ORDER)
-        .improve(1, "bob", 1).by("bob").fails(market(26))
-        .improve(1, "ada", 0).by("ada").fails(market(3))
-        .improve(1, "ada", half).by("ada").fails(market(27))
-        .improve(1, "ada", step + 1).by("ada").fails(market(27))
-        .improve(1, "ada", step).by("ada-op").ok()
-        .improve(1, "ada", 1).by("ada").ok()
-        .improve(1, "ada", 1).by("ada").fails(market(27));
+        .improve(1, "nobody", 1)
+        .by("ada")
+        .fails(UNKNOWN_PROVIDER)
+        .improve(1, "ada", 1)
+        .by("bob")
+        .fails(NOT_OPERATOR)
+        .improve(2, "ada", 1)
+        .by("ada")
+        .fails(UNKNOWN_ORDER)
+        .improve(1, "bob", 1)
+        .by("bob")
+        .fails(market(26))
+        .improve(1, "ada", 0)
+        .by("ada")
+        .fails(market(3))
+        .improve(1, "ada", half)
+        .by("ada")
+        .fails(market(27))
+        .improve(1, "ada", step + 1)
+        .by("ada")
+        .fails(market(27))
+        .improve(1, "ada", step)
+        .by("ada-op")
+        .ok()
+        .improve(1, "ada", 1)
+        .by("ada")
+        .ok()
+        .improve(1, "ada", 1)
+        .by("ada")
+        .fails(market(27));
     opened().improve(1, "ada", half).by("ada").fails(NOT_BIDDABLE);
     starting().improve(1, "ada", 1).by("ada").fails(NOT_BIDDABLE);
 }
@@ -229,7 +298,8 @@ fn an_improvement_locks_at_todays_price_of_stake() {
     let world = world.provider_params(tenth).improve(1, "ada", TWO_AN_HOUR / 8).by("ada").ok();
     assert_eq!(locked(&world), 6_720_000_000);
     let hundredth = |p: &mut provider::Params| p.stake_price = kernel::Amount::from(5_000);
-    let world = world.provider_params(hundredth).improve(1, "ada", TWO_AN_HOUR / 16).by("ada").fails(NO_FREE_STAKE);
+    let world =
+        world.provider_params(hundredth).improve(1, "ada", TWO_AN_HOUR / 16).by("ada").fails(NO_FREE_STAKE);
     // The bond stays, and the lock does not fall below it.
     let dear = |p: &mut provider::Params| p.stake_price = kernel::Amount::from(50_000_000);
     let world = world.provider_params(dear).improve(1, "ada", 1).by("ada").ok();
@@ -239,12 +309,22 @@ fn an_improvement_locks_at_todays_price_of_stake() {
 #[test]
 fn a_start_is_confirmed_once_in_time_by_the_winner() {
     starting()
-        .confirm(2).by("ada").fails(UNKNOWN_ORDER)
-        .confirm(1).by("tom").fails(NOT_OPERATOR)
-        .confirm(1).by("bob").fails(NOT_OPERATOR)
-        .confirm(1).by("ada-op").ok()
+        .confirm(2)
+        .by("ada")
+        .fails(UNKNOWN_ORDER)
+        .confirm(1)
+        .by("tom")
+        .fails(NOT_OPERATOR)
+        .confirm(1)
+        .by("bob")
+        .fails(NOT_OPERATOR)
+        .confirm(1)
+        .by("ada-op")
+        .ok()
         .emits("EventLeaseStarted started_at=10:00 end_at=0")
-        .confirm(1).by("ada").fails(market(29));
+        .confirm(1)
+        .by("ada")
+        .fails(market(29));
     bidding().confirm(1).by("ada").fails(NO_LEASE);
     starting().queues_late(599).confirm(1).by("ada").ok();
     starting().queues_late(600).confirm(1).by("ada").fails(NO_LEASE);
@@ -253,13 +333,25 @@ fn a_start_is_confirmed_once_in_time_by_the_winner() {
 #[test]
 fn money_is_added_to_what_lives() {
     active()
-        .top_up(2, 1_000_000).by("tom").fails(UNKNOWN_ORDER)
-        .top_up(1, 999_999).by("tom").fails(market(12))
-        .top_up(1, 1_000_000).by("nobody").fails(NO_MONEY)
-        .top_up(1, 1_000_000).by("tim").ok()
+        .top_up(2, 1_000_000)
+        .by("tom")
+        .fails(UNKNOWN_ORDER)
+        .top_up(1, 999_999)
+        .by("tom")
+        .fails(market(12))
+        .top_up(1, 1_000_000)
+        .by("nobody")
+        .fails(NO_MONEY)
+        .top_up(1, 1_000_000)
+        .by("tim")
+        .ok()
         .emits("EventDeposited amount=1000000")
-        .close(1, TenantReason::Done).by("tom").ok()
-        .top_up(1, 1_000_000).by("tom").fails(market(30));
+        .close(1, TenantReason::Done)
+        .by("tom")
+        .ok()
+        .top_up(1, 1_000_000)
+        .by("tom")
+        .fails(market(30));
     for world in [opened(), bidding(), starting()] {
         let world = world.top_up(1, 1_000_000).by("tim").ok();
         assert_eq!(world.order(1).account.balance.units(), 25_000_000);
@@ -269,20 +361,36 @@ fn money_is_added_to_what_lives() {
 #[test]
 fn a_lease_is_closed_by_its_tenant() {
     active()
-        .close(2, TenantReason::Done).by("tom").fails(UNKNOWN_ORDER)
-        .close(1, TenantReason::Done).by("ada").fails(NOT_TENANT)
-        .close(1, TenantReason::Done).by("tom").ok()
-        .close(1, TenantReason::Done).by("tom").fails(NO_LEASE);
+        .close(2, TenantReason::Done)
+        .by("tom")
+        .fails(UNKNOWN_ORDER)
+        .close(1, TenantReason::Done)
+        .by("ada")
+        .fails(NOT_TENANT)
+        .close(1, TenantReason::Done)
+        .by("tom")
+        .ok()
+        .close(1, TenantReason::Done)
+        .by("tom")
+        .fails(NO_LEASE);
     bidding().close(1, TenantReason::Done).by("tom").fails(NO_LEASE);
 }
 
 #[test]
 fn a_notice_is_given_once_by_the_provider() {
     active()
-        .reclaim(2).by("ada").fails(UNKNOWN_ORDER)
-        .reclaim(1).by("tom").fails(NOT_OPERATOR)
-        .reclaim(1).by("ada").ok()
-        .reclaim(1).by("ada").fails(market(31));
+        .reclaim(2)
+        .by("ada")
+        .fails(UNKNOWN_ORDER)
+        .reclaim(1)
+        .by("tom")
+        .fails(NOT_OPERATOR)
+        .reclaim(1)
+        .by("ada")
+        .ok()
+        .reclaim(1)
+        .by("ada")
+        .fails(market(31));
     starting().reclaim(1).by("ada").fails(market(31));
     bidding().reclaim(1).by("ada").fails(NO_LEASE);
 }
@@ -290,21 +398,41 @@ fn a_notice_is_given_once_by_the_provider() {
 #[test]
 fn only_the_owner_abandons() {
     active()
-        .abandon(2).by("ada").fails(UNKNOWN_ORDER)
-        .abandon(1).by("ada-op").fails(market(32))
-        .abandon(1).by("ada").ok()
-        .abandon(1).by("ada").fails(NO_LEASE);
+        .abandon(2)
+        .by("ada")
+        .fails(UNKNOWN_ORDER)
+        .abandon(1)
+        .by("ada-op")
+        .fails(market(32))
+        .abandon(1)
+        .by("ada")
+        .ok()
+        .abandon(1)
+        .by("ada")
+        .fails(NO_LEASE);
     bidding().abandon(1).by("ada").fails(NO_LEASE);
 }
 
 #[test]
 fn settling_needs_something_to_do() {
     active()
-        .settle(2).by("tim").fails(UNKNOWN_ORDER)
-        .settle(1).by("tim").fails(market(33))
-        .at("10:04:59").settle(1).by("tim").fails(market(33))
-        .at("10:05").settle(1).by("tim").ok()
-        .settle(1).by("tim").fails(market(33));
+        .settle(2)
+        .by("tim")
+        .fails(UNKNOWN_ORDER)
+        .settle(1)
+        .by("tim")
+        .fails(market(33))
+        .at("10:04:59")
+        .settle(1)
+        .by("tim")
+        .fails(market(33))
+        .at("10:05")
+        .settle(1)
+        .by("tim")
+        .ok()
+        .settle(1)
+        .by("tim")
+        .fails(market(33));
     bidding().settle(1).by("tim").fails(market(33));
     opened().queues_late(3_599).settle(1).by("tim").fails(market(33));
     opened().queues_late(3_600).settle(1).by("tim").ok().state(1, "closed 1: Expired");

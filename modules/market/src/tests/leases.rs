@@ -38,11 +38,22 @@ fn the_vector_of_the_specification() {
 #[test]
 fn reclaim_follows_the_notice() {
     let world = active()
-        .reclaim(1).by("tom").fails(NOT_OPERATOR)
-        .reclaim(1).by("ada").ok().emits("EventReclaimStarted deadline=11:00")
-        .at("10:30").reclaim(1).by("ada").fails(("market", 31))
-        .at("10:59:59").state(1, "reclaiming 1")
-        .at("11:00").state(1, "closed 1: Underfunded").emits("EventLeaseClosed closed_at=11:00");
+        .reclaim(1)
+        .by("tom")
+        .fails(NOT_OPERATOR)
+        .reclaim(1)
+        .by("ada")
+        .ok()
+        .emits("EventReclaimStarted deadline=11:00")
+        .at("10:30")
+        .reclaim(1)
+        .by("ada")
+        .fails(("market", 31))
+        .at("10:59:59")
+        .state(1, "reclaiming 1")
+        .at("11:00")
+        .state(1, "closed 1: Underfunded")
+        .emits("EventLeaseClosed closed_at=11:00");
     // Half the ceiling for an hour is 8 USD; what is left does not carry another round at the ceiling.
     assert_eq!(ended(&world, 1), (LeaseEnd::Reclaimed, clock("11:00"), 7_999_999));
     assert_eq!(world.credit("tom"), u128::from(PURSE) - 50_000 - 7_999_999);
@@ -56,7 +67,8 @@ fn a_funded_order_is_auctioned_again_after_a_reclaim() {
     let world = world.bid(1, "ada", TWO_AN_HOUR).by("ada").ok().decided(1).confirm(1).by("ada").ok();
     let world = world.reclaim(1).by("ada").ok().at("11:00").state(1, "open 2");
     let world = world.emits("EventOrderReopened round=2 expires_at=12:00");
-    let world = world.bid(1, "ada", 1).by("ada").fails(("market", 18)).bid(1, "bob", TWO_AN_HOUR).by("bob").ok();
+    let world =
+        world.bid(1, "ada", 1).by("ada").fails(("market", 18)).bid(1, "bob", TWO_AN_HOUR).by("bob").ok();
     let world = world.decided(1).state(1, "starting 2").confirm(1).by("bob").ok();
     // The last round: another failure ends the order.
     let world = world.abandon(1).by("bob").ok().state(1, "closed 2: RoundsExhausted");
@@ -65,12 +77,17 @@ fn a_funded_order_is_auctioned_again_after_a_reclaim() {
 
 #[test]
 fn the_warning_comes_and_goes_and_the_money_runs_dry() {
-    let world = at_ceiling().at("10:59:59").emits_no("EventLeaseLowFunds").at("11:00").emits("EventLeaseLowFunds dry_at=11:30");
+    let world = at_ceiling()
+        .at("10:59:59")
+        .emits_no("EventLeaseLowFunds")
+        .at("11:00")
+        .emits("EventLeaseLowFunds dry_at=11:30");
     assert!(world.order(1).lease().unwrap().low_funds);
     // 16 USD more last an hour more; the warning comes again.
     let world = world.top_up(1, 16_000_000).by("tim").ok().emits("EventDeposited dry_at=12:30");
     assert!(!world.order(1).lease().unwrap().low_funds);
-    let world = world.at("12:00").emits("EventLeaseLowFunds dry_at=12:30").at("12:29:59").state(1, "active 1");
+    let world =
+        world.at("12:00").emits("EventLeaseLowFunds dry_at=12:30").at("12:29:59").state(1, "active 1");
     // A deposit that leaves it inside the grace leaves the warning as it is.
     let world = world.at("12:30").state(1, "closed 1: Underfunded");
     let (reason, at, gross) = ended(&world, 1);
@@ -132,7 +149,8 @@ fn who_does_not_start_loses_the_bond() {
 fn a_report_in_the_first_minutes_costs_both_and_pays_nobody() {
     let world = at_ceiling().at("10:04:59");
     let (stake, ada) = (world.stake("ada").stake_total.units(), world.credit("ada"));
-    let (world, answer): (_, MsgCloseLeaseResponse) = world.close(1, TenantReason::NotDelivered).by("tom").answer();
+    let (world, answer): (_, MsgCloseLeaseResponse) =
+        world.close(1, TenantReason::NotDelivered).by("tom").answer();
     // Five minutes at the ceiling are 1.333333 USD.
     assert_eq!((answer.gross.as_str(), answer.fined.as_str()), ("0", "1333333"));
     assert_eq!(stake - world.stake("ada").stake_total.units(), 2_666_666);
@@ -140,11 +158,17 @@ fn a_report_in_the_first_minutes_costs_both_and_pays_nobody() {
     // 22.67 USD are not enough for another round: with more money it goes on.
     let world = world.state(1, "closed 1: Underfunded");
     assert_eq!(world.credit("tom"), u128::from(PURSE) - 50_000 - 1_333_333);
-    let world = at_ceiling_of(|o| o.deposit = "30000000".into()).close(1, TenantReason::NotDelivered).by("tom").ok();
+    let world =
+        at_ceiling_of(|o| o.deposit = "30000000".into()).close(1, TenantReason::NotDelivered).by("tom").ok();
     let world = world.state(1, "open 2");
     assert_eq!((world.order(1).barred.as_slice(), world.stake("ada").bad.units()), (&[who("ada")][..], 0));
     // After them it is an ordinary end.
-    let world = at_ceiling().at("10:05").close(1, TenantReason::NotDelivered).by("tom").ok().state(1, "closed 1: Completed");
+    let world = at_ceiling()
+        .at("10:05")
+        .close(1, TenantReason::NotDelivered)
+        .by("tom")
+        .ok()
+        .state(1, "closed 1: Completed");
     assert_eq!(ended(&world, 1), (LeaseEnd::TenantNotDelivered, clock("10:05"), 1_333_333));
 }
 
@@ -207,7 +231,13 @@ fn a_budget_of_one_item_changes_no_money() {
         let mut world = World::with(params, &names);
         for (index, name) in names.iter().enumerate() {
             let id = u64::try_from(index).unwrap() + 1;
-            world = world.order_with(|o| o.duration_s = 1_800).by("tom").ok().bid(id, name, TWO_AN_HOUR).by(name).ok();
+            world = world
+                .order_with(|o| o.duration_s = 1_800)
+                .by("tom")
+                .ok()
+                .bid(id, name, TWO_AN_HOUR)
+                .by(name)
+                .ok();
         }
         world = world.blocks(40);
         for (index, name) in names.iter().enumerate() {
@@ -256,4 +286,14 @@ fn what_a_held_item_holds_waits_until_it_is_retried() {
     let settled = world.settle(1).by("tim").ok().state(1, "closed 1: Underfunded");
     assert_eq!(ended(&settled, 1).1, clock("11:30"));
     assert!(settled.order(1).hold.is_none());
+}
+
+#[test]
+fn a_paused_module_does_nothing_by_itself_and_goes_on_as_if_in_time() {
+    let mut world = at_ceiling().order_with(|_| ()).by("tim").ok().bid(2, "bob", TWO_AN_HOUR).by("bob").ok();
+    kernel::chain::pause(&mut world.ctx, crate::NAME, "a test").unwrap();
+    let mut world = world.at("11:45").state(1, "active 1").state(2, "bidding 1");
+    kernel::chain::PAUSED.remove(&mut world.ctx, &crate::NAME.to_owned()).unwrap();
+    let world = world.blocks(1).state(1, "closed 1: Underfunded").state(2, "starting 1");
+    assert_eq!(ended(&world, 1), (LeaseEnd::OutOfFunds, clock("11:30"), 23_999_999));
 }

@@ -64,7 +64,8 @@ fn orders_are_listed_by_state_class_and_tenant() {
     assert_eq!(list(Unspecified, 0, "tom"), [1, 3, 4]);
     assert_eq!(list(Closed, 0, "tom"), [4]);
     let page = PageRequest { limit: 2, ..Default::default() };
-    let request = wire::QueryOrdersRequest { state: Open.into(), pagination: Some(page), ..Default::default() };
+    let request =
+        wire::QueryOrdersRequest { state: Open.into(), pagination: Some(page), ..Default::default() };
     let answer: wire::QueryOrdersResponse = ask(&world, &request).unwrap();
     assert_eq!((answer.orders.len(), answer.pagination.unwrap().next_key.len()), (2, 0));
     let bad = wire::QueryOrdersRequest { state: 9, ..Default::default() };
@@ -104,7 +105,8 @@ fn a_quote_is_what_the_bid_then_is() {
     let world = bidding();
     let quoted = quote(&world, "bob", TWO_AN_HOUR / 3);
     assert_eq!((quoted.rank, quoted.leads, quoted.refusal.clone()), (1, true, None));
-    let (world, placed): (_, wire::MsgCreateBidResponse) = world.bid(1, "bob", TWO_AN_HOUR / 3).by("bob").answer();
+    let (world, placed): (_, wire::MsgCreateBidResponse) =
+        world.bid(1, "bob", TWO_AN_HOUR / 3).by("bob").answer();
     assert_eq!(
         (quoted.eff, quoted.multiplier_ppm, quoted.lock, quoted.bond, quoted.leads),
         (placed.eff, placed.multiplier_ppm, placed.lock, placed.bond, placed.leads)
@@ -114,7 +116,8 @@ fn a_quote_is_what_the_bid_then_is() {
     // Where there is a bid, the quote is for its improvement.
     let quoted = quote(&world, "ada", TWO_AN_HOUR / 4);
     assert_eq!((quoted.rank, quoted.refusal.clone()), (1, None));
-    let (_, improved): (_, wire::MsgImproveBidResponse) = world.improve(1, "ada", TWO_AN_HOUR / 4).by("ada").answer();
+    let (_, improved): (_, wire::MsgImproveBidResponse) =
+        world.improve(1, "ada", TWO_AN_HOUR / 4).by("ada").answer();
     assert_eq!((quoted.eff, quoted.lock), (improved.eff, improved.lock));
 }
 
@@ -133,7 +136,10 @@ fn a_quote_names_the_guard_that_refuses() {
     let world = world.decided(1);
     assert_eq!(refusal(&world, "bob", TWO_AN_HOUR), market(16));
     let missing = wire::QueryQuoteBidRequest { order_id: 1, provider: text("tom"), ..Default::default() };
-    assert_eq!(ask::<_, wire::QueryQuoteBidResponse>(&world, &missing).unwrap_err().code, StatusCode::NotFound);
+    assert_eq!(
+        ask::<_, wire::QueryQuoteBidResponse>(&world, &missing).unwrap_err().code,
+        StatusCode::NotFound
+    );
 }
 
 #[test]
@@ -142,7 +148,14 @@ fn leases_are_listed_live_ones_first() {
     let (mut world, mut ids) = (world, Vec::new());
     for _ in 0..3 {
         let (next, id) = world.order_with(|_| ()).by("tom").created();
-        world = next.bid(id, "bob", TWO_AN_HOUR).by("bob").ok().decided(id).close(id, wire::TenantReason::Done).by("tom").ok();
+        world = next
+            .bid(id, "bob", TWO_AN_HOUR)
+            .by("bob")
+            .ok()
+            .decided(id)
+            .close(id, wire::TenantReason::Done)
+            .by("tom")
+            .ok();
         ids.push(id);
     }
     let list = |request: wire::QueryLeasesRequest| {
@@ -180,17 +193,22 @@ fn leases_are_listed_live_ones_first() {
 fn a_lease_and_its_award_are_found_by_round_or_the_last() {
     let world = starting();
     let lease = |world: &World, round| {
-        let answer: wire::QueryLeaseResponse = ask(world, &wire::QueryLeaseRequest { order_id: 1, round }).unwrap();
+        let answer: wire::QueryLeaseResponse =
+            ask(world, &wire::QueryLeaseRequest { order_id: 1, round }).unwrap();
         answer.lease.unwrap()
     };
-    assert_eq!((lease(&world, 0).state(), lease(&world, 0).start_deadline), (wire::LeaseState::Starting, world.now() + 600));
+    assert_eq!(
+        (lease(&world, 0).state(), lease(&world, 0).start_deadline),
+        (wire::LeaseState::Starting, world.now() + 600)
+    );
     let world = world.after(600).bid(1, "bob", TWO_AN_HOUR).by("bob").ok();
     // The second round has no lease yet: the last is the first's.
     assert_eq!(lease(&world, 0).close_reason(), wire::LeaseCloseReason::NoStart);
     let world = world.decided(1);
     assert_eq!((lease(&world, 0).round, lease(&world, 0).provider), (2, text("bob")));
     assert_eq!((lease(&world, 1).round, lease(&world, 1).provider), (1, text("ada")));
-    let award: wire::QueryAwardResponse = ask(&world, &wire::QueryAwardRequest { order_id: 1, round: 0 }).unwrap();
+    let award: wire::QueryAwardResponse =
+        ask(&world, &wire::QueryAwardRequest { order_id: 1, round: 0 }).unwrap();
     assert_eq!((award.award.clone().unwrap().round, award.award.unwrap().rows.len()), (2, 1));
     let none = ask::<_, wire::QueryAwardResponse>(&world, &wire::QueryAwardRequest { order_id: 1, round: 3 });
     assert_eq!(none.unwrap_err().code, StatusCode::NotFound);

@@ -45,8 +45,10 @@ fn record<R: Record + Fields>(name: &str, record: &R) -> Vec<u8> {
 /// A world with one of everything: a running lease, an auction with bids, a closed order.
 fn full() -> World {
     let world = active().at("10:30").settle(1).by("tim").ok();
-    let world = world.order_with(|o| o.near = ZONE.into()).by("tim").ok().bid(2, "bob", TWO_AN_HOUR).by("bob").ok();
-    let world = world.order_with(|_| ()).by("tom").ok().bid(3, "eve", TWO_AN_HOUR / 3).by("eve").ok().decided(3);
+    let world =
+        world.order_with(|o| o.near = ZONE.into()).by("tim").ok().bid(2, "bob", TWO_AN_HOUR).by("bob").ok();
+    let world =
+        world.order_with(|_| ()).by("tom").ok().bid(3, "eve", TWO_AN_HOUR / 3).by("eve").ok().decided(3);
     let world = world.confirm(3).by("eve").ok().close(3, TenantReason::Done).by("tom").ok();
     // The auction of the second order ran out with the third's: another round of bids.
     world.order_with(|o| o.near = ZONE.into()).by("tim").ok().bid(4, "eve", TWO_AN_HOUR / 2).by("eve").ok()
@@ -143,7 +145,8 @@ fn keys_and_bytes_are_pinned() {
         ("award", AWARDS.get(ctx, &(3, 1)).unwrap().unwrap().to_message()),
         ("params", PARAMS.load(ctx).unwrap().to_message()),
     ];
-    let shown: Vec<String> = golden.iter().map(|(name, bytes)| format!("{name} {}", hex::encode(bytes))).collect();
+    let shown: Vec<String> =
+        golden.iter().map(|(name, bytes)| format!("{name} {}", hex::encode(bytes))).collect();
     assert_eq!(shown.join("\n"), include_str!("golden.txt").trim_end());
 }
 
@@ -155,7 +158,10 @@ fn what_is_hot_is_small() {
     let world = bidding();
     let auction = world.auction(1).to_message().len();
     let bid = BIDS.get(&world.ctx, &(1, who("ada"))).unwrap().unwrap().to_message().len();
-    println!("live order {live}, starting {starting}, bidding order {}, auction {auction}, bid {bid}", world.order(1).to_message().len());
+    println!(
+        "live order {live}, starting {starting}, bidding order {}, auction {auction}, bid {bid}",
+        world.order(1).to_message().len()
+    );
     assert!(live <= 600 && auction <= 70 && bid <= 150, "{live} {auction} {bid}");
 }
 
@@ -167,7 +173,12 @@ fn a_bid_touches_few_keys() {
     let world = world.bid(1, "bob", TWO_AN_HOUR / 3).by("bob").ok();
     let after = world.ctx.counters();
     let (_, bid_gas) = (after.reads - before.reads, world.gas);
-    println!("bid gas {bid_gas}, writes {}, bytes {}, derived {}", after.writes - before.writes, after.bytes_written - before.bytes_written, after.derived - before.derived);
+    println!(
+        "bid gas {bid_gas}, writes {}, bytes {}, derived {}",
+        after.writes - before.writes,
+        after.bytes_written - before.bytes_written,
+        after.derived - before.derived
+    );
     // Provider, line, its totals, our totals, the auction, the bid.
     assert_eq!(after.writes - before.writes, 6);
     let world = world.improve(1, "bob", TWO_AN_HOUR / 4).by("bob").ok();
@@ -192,7 +203,13 @@ fn what_is_due_later_is_paid_before() {
     let prepaid = |msg: &Msg| msg.base_gas();
     let by = who("tom");
     let order = 1;
-    let bid = msgs::CreateBid { provider: by, order, zone: provider::Zone::parse(ZONE).unwrap(), unit_rate: 1, reclaim_s: 1 };
+    let bid = msgs::CreateBid {
+        provider: by,
+        order,
+        zone: provider::Zone::parse(ZONE).unwrap(),
+        unit_rate: 1,
+        reclaim_s: 1,
+    };
     let improve = msgs::ImproveBid { provider: by, order, unit_rate: 1 };
     let (bid, improve) = (prepaid(&Msg::CreateBid(by, bid)), prepaid(&Msg::ImproveBid(by, improve)));
     let start = prepaid(&Msg::ConfirmStart(by, msgs::ConfirmStart { order }));
@@ -227,7 +244,7 @@ fn what_is_due_later_is_paid_before() {
     let (world, one) = due_gas(bidding().blocks(10), 0);
     let (world, no_start) = due_gas(world.after(540), 60);
     let world = world.state(1, "open 2");
-    let (world, expiry) = due_gas(world.after(3_480), 60);
+    let (world, expiry) = due_gas(world.after(3_540), 60);
     let world = world.state(1, "closed 2: Expired");
     let (world, prune) = due_gas(world.after(604_740), 60);
     world.state(1, "gone");

@@ -2,8 +2,8 @@
 //! every module is checked, and that no money has come or gone.
 
 use kernel::{
-    Address, Amount, At, Backend as _, Block, Ctx, Depth, Error, EventBytes, Message as _, Mode, Module, Reply, Result,
-    authority, chain,
+    Address, Amount, At, Backend as _, Block, Ctx, Depth, Error, EventBytes, Message as _, Mode, Module,
+    Reply, Result, authority, chain,
 };
 use prost::Name;
 use proto::underbid::market::v1 as wire;
@@ -283,11 +283,14 @@ impl World {
         let wanted: Vec<(&str, String)> = fields
             .split_whitespace()
             .map(|field| field.split_once('=').unwrap())
-            .map(|(key, value)| (key, if value.contains(':') { clock(value).to_string() } else { value.to_string() }))
+            .map(|(key, value)| {
+                (key, if value.contains(':') { clock(value).to_string() } else { value.to_string() })
+            })
             .collect();
         let shown: Vec<_> = self.events.iter().flat_map(|event| &event.rendered).collect();
         let matches = shown.iter().any(|event| {
-            event.kind.ends_with(kind) && wanted.iter().all(|(key, value)| event.attributes.contains(&(key, value.clone())))
+            event.kind.ends_with(kind)
+                && wanted.iter().all(|(key, value)| event.attributes.contains(&(key, value.clone())))
         });
         assert!(matches, "expected {expected}, got {shown:#?}");
         self
@@ -354,7 +357,9 @@ impl World {
     }
 
     pub fn cancel(self, order_id: u64) -> Step {
-        self.step(wire::MsgCancelOrder { order_id, ..Default::default() }, |message, signer| message.tenant = signer)
+        self.step(wire::MsgCancelOrder { order_id, ..Default::default() }, |message, signer| {
+            message.tenant = signer
+        })
     }
 
     /// A bid of `provider` at `unit_rate` in [`ZONE`] with the least notice.
@@ -383,17 +388,26 @@ impl World {
 
     pub fn improve(self, order_id: u64, provider: &str, unit_rate: u128) -> Step {
         let provider = text(provider);
-        let improve = wire::MsgImproveBid { provider, order_id, unit_rate: unit_rate.to_string(), ..Default::default() };
+        let improve = wire::MsgImproveBid {
+            provider,
+            order_id,
+            unit_rate: unit_rate.to_string(),
+            ..Default::default()
+        };
         self.step(improve, |message, signer| message.signer = signer)
     }
 
     pub fn confirm(self, order_id: u64) -> Step {
-        self.step(wire::MsgConfirmStart { order_id, ..Default::default() }, |message, signer| message.signer = signer)
+        self.step(wire::MsgConfirmStart { order_id, ..Default::default() }, |message, signer| {
+            message.signer = signer
+        })
     }
 
     pub fn top_up(self, order_id: u64, amount: u64) -> Step {
         let amount = amount.to_string();
-        self.step(wire::MsgTopUp { order_id, amount, ..Default::default() }, |message, signer| message.signer = signer)
+        self.step(wire::MsgTopUp { order_id, amount, ..Default::default() }, |message, signer| {
+            message.signer = signer
+        })
     }
 
     pub fn close(self, order_id: u64, reason: wire::TenantReason) -> Step {
@@ -403,15 +417,21 @@ impl World {
     }
 
     pub fn reclaim(self, order_id: u64) -> Step {
-        self.step(wire::MsgReclaimLease { order_id, ..Default::default() }, |message, signer| message.signer = signer)
+        self.step(wire::MsgReclaimLease { order_id, ..Default::default() }, |message, signer| {
+            message.signer = signer
+        })
     }
 
     pub fn abandon(self, order_id: u64) -> Step {
-        self.step(wire::MsgAbandonLease { order_id, ..Default::default() }, |message, signer| message.owner = signer)
+        self.step(wire::MsgAbandonLease { order_id, ..Default::default() }, |message, signer| {
+            message.owner = signer
+        })
     }
 
     pub fn settle(self, order_id: u64) -> Step {
-        self.step(wire::MsgSettle { order_id, ..Default::default() }, |message, signer| message.signer = signer)
+        self.step(wire::MsgSettle { order_id, ..Default::default() }, |message, signer| {
+            message.signer = signer
+        })
     }
 
     pub fn params(self, change: impl FnOnce(&mut Params)) -> Step {

@@ -75,8 +75,8 @@ fn sample_line() -> Line {
 fn records_are_what_the_store_protos_say() {
     described("underbid.provider.store.v1.Params", &params());
     described("underbid.provider.store.v1.Class", &sample_class());
-    described("underbid.provider.store.v1.Provider", &Provider { hold: Some(hold()), ..sample_provider() });
-    described("underbid.provider.store.v1.Line", &Line { hold: Some(hold()), ..sample_line() });
+    described("underbid.provider.store.v1.Provider", &sample_provider());
+    described("underbid.provider.store.v1.Line", &sample_line());
     let totals = Totals { staked: amount(1), locked: amount(2), unbonding: amount(3) };
     described("underbid.provider.store.v1.Totals", &totals);
     let unbonding = Unbonding { amount: amount(1), due_at: at(2), hold: Some(hold()) };
