@@ -4,7 +4,7 @@ use kernel::{At, Billing, Ctx, Result, chain};
 use provider::SlashReason;
 
 use crate::{
-    NAME, award,
+    award,
     errors::Error,
     events::{LeaseLowFunds, OrderPruned},
     lifecycle::Timed,
@@ -19,10 +19,6 @@ const BACKLOG_MAX: u32 = 10_000;
 /// The block's own work, after the clocks have moved: what is due, oldest first, each queue under its own budget. What is
 /// left over waits for the next block, and changes nothing by it: every transition counts from when it was due.
 pub fn begin_block(ctx: &mut Ctx) -> Result<()> {
-    if chain::paused(ctx, NAME)?.is_some() {
-        // What is wrong with the module must not spread; seeds are kept, so that nothing is drawn otherwise later.
-        return Ok(());
-    }
     let params = state::params(ctx)?;
     let (now, height) = (ctx.block.billing, ctx.block.height);
     // Leases first: an ending lease frees units and stake, an order that it reopens waits for bids at least a second.

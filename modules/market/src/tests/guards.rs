@@ -1,4 +1,4 @@
-//! Every guard of every message, at its bounds.
+//! Every guard of every message, at its bounds. A row is a message, its sender and what becomes of it.
 
 use proto::underbid::market::v1::{self as wire, TenantReason};
 
@@ -137,6 +137,7 @@ fn only_the_tenant_cancels_and_only_before_a_bid() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn a_bid_passes_its_guards_in_order() {
     let half = TWO_AN_HOUR / 2;
     opened()
@@ -247,6 +248,7 @@ fn a_barred_provider_is_out_and_another_is_not() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn an_improvement_is_a_step_of_a_bid_that_is_there() {
     let half = TWO_AN_HOUR / 2;
     // 1% of 277777777777777777777.
@@ -307,6 +309,7 @@ fn an_improvement_locks_at_todays_price_of_stake() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn a_start_is_confirmed_once_in_time_by_the_winner() {
     starting()
         .confirm(2)
@@ -331,6 +334,7 @@ fn a_start_is_confirmed_once_in_time_by_the_winner() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn money_is_added_to_what_lives() {
     active()
         .top_up(2, 1_000_000)
@@ -359,6 +363,7 @@ fn money_is_added_to_what_lives() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn a_lease_is_closed_by_its_tenant() {
     active()
         .close(2, TenantReason::Done)
@@ -377,6 +382,7 @@ fn a_lease_is_closed_by_its_tenant() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn a_notice_is_given_once_by_the_provider() {
     active()
         .reclaim(2)
@@ -396,6 +402,7 @@ fn a_notice_is_given_once_by_the_provider() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn only_the_owner_abandons() {
     active()
         .abandon(2)
@@ -414,6 +421,7 @@ fn only_the_owner_abandons() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn settling_needs_something_to_do() {
     active()
         .settle(2)

@@ -36,6 +36,7 @@ fn the_vector_of_the_specification() {
 }
 
 #[test]
+#[rustfmt::skip]
 fn reclaim_follows_the_notice() {
     let world = active()
         .reclaim(1)
@@ -289,11 +290,18 @@ fn what_a_held_item_holds_waits_until_it_is_retried() {
 }
 
 #[test]
-fn a_paused_module_does_nothing_by_itself_and_goes_on_as_if_in_time() {
-    let mut world = at_ceiling().order_with(|_| ()).by("tim").ok().bid(2, "bob", TWO_AN_HOUR).by("bob").ok();
-    kernel::chain::pause(&mut world.ctx, crate::NAME, "a test").unwrap();
-    let mut world = world.at("11:45").state(1, "active 1").state(2, "bidding 1");
-    kernel::chain::PAUSED.remove(&mut world.ctx, &crate::NAME.to_owned()).unwrap();
-    let world = world.blocks(1).state(1, "closed 1: Underfunded").state(2, "starting 1");
-    assert_eq!(ended(&world, 1), (LeaseEnd::OutOfFunds, clock("11:30"), 23_999_999));
+fn an_order_that_expired_late_ended_when_it_was_due() {
+    let late = opened().queues_late(5_000).blocks(1).state(1, "closed 1: Expired");
+    let late = late.emits("EventOrderClosed closed_at=11:00 refunded=24000000");
+    let crate::types::Phase::Closed(closed) = late.order(1).phase else { panic!("it is closed") };
+    assert_eq!(closed.prune_at.value(), clock("11:00") + 604_800);
+}
+
+#[test]
+fn a_lease_that_a_late_queue_ends_is_auctioned_for_the_whole_of_its_wait() {
+    let world = starting().queues_late(3_000);
+    let now = world.now();
+    let world = world.blocks(1).state(1, "open 2");
+    assert_eq!(world.order(1).open().unwrap().expires_at.value(), now + 3_600);
+    assert_eq!(ended(&world, 1), (LeaseEnd::NoStart, clock("10:10"), 0));
 }

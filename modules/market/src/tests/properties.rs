@@ -1,5 +1,6 @@
 //! What holds whatever happens: money by any rhythm, and every invariant through a random history.
 
+use kernel::Message as _;
 use proptest::prelude::*;
 use proto::underbid::market::v1::TenantReason;
 
@@ -32,6 +33,17 @@ proptest! {
         for name in ["ada", "tom", "market_fees"] {
             prop_assert_eq!(quiet.credit(name), settled.credit(name));
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_reading_a_message_panic(bytes: Vec<u8>, kind in 0usize..11) {
+        let kinds = ["CreateOrder", "CancelOrder", "CreateBid", "ImproveBid", "ConfirmStart", "TopUp", "CloseLease",
+            "ReclaimLease", "AbandonLease", "Settle", "UpdateParams"];
+        let name = format!("underbid.market.v1.Msg{}", kinds[kind]);
+        // A canonical form with every field in place never comes out of arbitrary bytes.
+        prop_assert!(crate::Msg::parse(&name, &bytes, 1).is_err());
     }
 }
 
