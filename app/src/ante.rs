@@ -25,7 +25,7 @@ pub fn run(ctx: &mut Ctx, tx: &Tx, signatures: &SignatureCache) -> Result<Paid> 
     ctx.charge(Cost::Fixed(u64::from(params.tx_cost_per_byte).saturating_mul(length(tx.size))))?;
     let base_fee = auth::fees::base(ctx)?;
     let paid = fee_due(ctx.mode(), tx, &params, base_fee)?;
-    let facts = known_signers(ctx, tx)?;
+    let facts = known_signers(ctx, tx, &params)?;
     if matches!(ctx.mode(), Mode::Deliver | Mode::Check) && !signatures.check(tx, &facts, &ctx.block.chain_id)
     {
         return Err(bad_signature(&facts, &ctx.block.chain_id));
@@ -46,6 +46,10 @@ fn within_limits(tx: &Tx, params: &auth::Params) -> Result<()> {
             params.max_memo_characters, tx.memo_length
         );
         return Err(Reject::new(Reject::SDK, 12, format!("{text}: memo too large")).into());
+    }
+    if length(tx.signers.len()) > u64::from(params.signatures_max) {
+        let text = format!("a transaction has at most {} signers, got {}", params.signatures_max, tx.signers.len());
+        return Err(Reject::invalid_request(text).into());
     }
     if tx.gas_limit > params.max_block_gas {
         let text =
@@ -105,7 +109,7 @@ fn fee_due(mode: Mode, tx: &Tx, params: &auth::Params, base_fee: Dec) -> Result<
 }
 
 /// The signers' accounts: each exists, its key is its own, its sequence is the next.
-fn known_signers(ctx: &mut Ctx, tx: &Tx) -> Result<Vec<Facts>> {
+fn known_signers(ctx: &mut Ctx, tx: &Tx, params: &auth::Params) -> Result<Vec<Facts>> {
     let mut facts = Vec::with_capacity(tx.signers.len());
     for signer in &tx.signers {
         let unknown = || {
@@ -134,8 +138,8 @@ fn known_signers(ctx: &mut Ctx, tx: &Tx) -> Result<Vec<Facts>> {
             }
         };
         ctx.charge(match key {
-            auth::PublicKey::Secp256k1(_) => Cost::Secp256k1,
-            auth::PublicKey::Ed25519(_) => Cost::Ed25519,
+            auth::PublicKey::Secp256k1(_) => Cost::Fixed(params.secp256k1_cost.into()),
+            auth::PublicKey::Ed25519(_) => Cost::Fixed(params.ed25519_cost.into()),
         })?;
         let number = account.number;
         if account.key.is_none() {

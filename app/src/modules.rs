@@ -135,25 +135,34 @@ pub fn end_block(ctx: &mut Ctx, gas_used: u64, base_fees: kernel::Amount) -> Res
     check_counters(ctx)
 }
 
-/// A module whose running totals disagree is switched off in the same block; money stays where it is.
+/// A module whose running totals disagree is switched off in the same block, and so is the market, which moves the money
+/// and the stake of the others; all of it stays where it is.
 fn check_counters(ctx: &mut Ctx) -> Result<(), Fatal> {
     type Check = fn(&Ctx, Depth) -> Result<(), Broken>;
-    let checks: [(&str, Check); 3] = [
-        (Escrow::NAME, Escrow::invariants),
-        (Provider::NAME, Provider::invariants),
-        (Market::NAME, Market::invariants),
+    let checks: [(&[&str], Check); 3] = [
+        (&[Escrow::NAME, Market::NAME], Escrow::invariants),
+        (&[Provider::NAME, Market::NAME], Provider::invariants),
+        (&[Market::NAME], Market::invariants),
     ];
-    for (name, check) in checks {
+    for (names, check) in checks {
         match check(ctx, Depth::Counters) {
             Ok(()) => {}
             Err(Broken::Law { id, detail }) => {
-                tracing::error!(module = name, id, detail, "an invariant is broken: the module is paused");
-                block_work(chain::pause(ctx, name, &format!("invariant {id}")))?;
+                tracing::error!(modules = ?names, id, detail, "an invariant is broken: the modules are paused");
+                names.iter().try_for_each(|name| pause_once(ctx, name, id))?;
             }
             Err(Broken::Error(error)) => return Err(fatal(error)),
         }
     }
     Ok(())
+}
+
+/// Switches a module off, unless it is: the record keeps the first reason and its height.
+fn pause_once(ctx: &mut Ctx, name: &str, invariant: &str) -> Result<(), Fatal> {
+    match block_work(chain::paused(ctx, name))? {
+        Some(_) => Ok(()),
+        None => block_work(chain::pause(ctx, name, &format!("invariant {invariant}"))),
+    }
 }
 
 /// Work that no input can make fail: a rejection here is a broken law.

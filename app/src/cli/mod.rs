@@ -147,7 +147,11 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), Failure> {
         Err(error) => {
             // Help and version are results, not errors; clap knows which is which, and prints to the right place.
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            error.print()?;
+            match error.print() {
+                // A reader that has left, as `head` does, has what it wanted.
+                Err(gone) if gone.kind() == std::io::ErrorKind::BrokenPipe => {}
+                printed => printed?,
+            }
             return if code == 0 { Ok(()) } else { Err(Failure { message: String::new(), code }) };
         }
     };

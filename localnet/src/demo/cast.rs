@@ -95,6 +95,12 @@ impl Cast {
         self.names.get(address).cloned().unwrap_or_else(|| address.to_owned())
     }
 
+    /// Where an address stands in lists: its account's place, modules last.
+    pub fn place(&self, address: &str) -> usize {
+        let place = self.members.iter().position(|member| member.address() == address);
+        place.unwrap_or(self.members.len())
+    }
+
     /// A genesis document with these accounts, their money, and the authority among them.
     pub fn complete(&self, mut genesis: Value) -> Result<Value, Error> {
         let missing = |path: &str| Error::Cast(format!("genesis: expected {path}"));

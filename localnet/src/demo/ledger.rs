@@ -123,6 +123,7 @@ impl Ledger {
     ) -> Result<Vec<AccountRow>, Error> {
         let mut addresses: Vec<&String> = self.flows.keys().map(|(address, _)| address).collect();
         addresses.dedup();
+        addresses.sort_by_key(|address| (cast.place(address), cast.name(address)));
         let mut rows = Vec::new();
         for address in addresses {
             let request = QueryAllBalancesRequest { address: address.clone(), ..Default::default() };

@@ -115,14 +115,14 @@ pub fn plans() -> Vec<Plan> {
         zones: ANYWHERE,
         near: "",
         duration_s: 0,
-        window_blocks: 60,
+        window_blocks: 90,
         deposit_s: 12,
         rounds: 1,
         fate: Fate::RunsDry,
     };
     let topped_up = Plan {
         tenant: "bruno",
-        after_ms: 500,
+        after_ms: 1_000,
         class_id: 2,
         count: 4,
         ceiling_hourly: 1_200_000,
@@ -132,7 +132,7 @@ pub fn plans() -> Vec<Plan> {
     };
     let closed_early = Plan {
         tenant: "chiara",
-        after_ms: 1_500,
+        after_ms: 3_000,
         class_id: 3,
         ceiling_hourly: 500_000,
         near: "de/hesse/frankfurt",
@@ -142,7 +142,7 @@ pub fn plans() -> Vec<Plan> {
     };
     let never_started = Plan {
         tenant: "dmitri",
-        after_ms: 2_500,
+        after_ms: 5_000,
         class_id: 2,
         count: 2,
         ceiling_hourly: 1_100_000,
@@ -153,7 +153,7 @@ pub fn plans() -> Vec<Plan> {
         ..plan.clone()
     };
     let reclaimed = Plan {
-        after_ms: 4_000,
+        after_ms: 7_500,
         count: 4,
         ceiling_hourly: 2_200_000,
         zones: EUROPE,
@@ -165,7 +165,7 @@ pub fn plans() -> Vec<Plan> {
     };
     let served = Plan {
         tenant: "bruno",
-        after_ms: 5_500,
+        after_ms: 10_000,
         class_id: 4,
         ceiling_hourly: 60_000,
         duration_s: 10,
@@ -175,7 +175,7 @@ pub fn plans() -> Vec<Plan> {
     };
     let expires = Plan {
         tenant: "chiara",
-        after_ms: 6_500,
+        after_ms: 12_000,
         count: 1,
         ceiling_hourly: 300_000,
         deposit_s: 120,
@@ -251,7 +251,7 @@ pub fn personas() -> Vec<Persona> {
         floor_percent,
         opening_percent: 97,
         cut_ppm: 25_000,
-        pace_ms: 180,
+        pace_ms: 320,
         is_sniper: false,
     };
     vec![
@@ -259,11 +259,11 @@ pub fn personas() -> Vec<Persona> {
             cut_ppm: 30_000,
             ..persona("aurora", "fi/uusimaa/helsinki", &[(1, 16), (2, 8)], 90_000, 66)
         },
-        Persona { pace_ms: 230, ..persona("boreal", "se/norrbotten/lulea", &[(1, 16)], 60_000, 62) },
+        Persona { pace_ms: 400, ..persona("boreal", "se/norrbotten/lulea", &[(1, 16)], 60_000, 62) },
         persona("cumulus", "de/hesse/frankfurt", &[(1, 8), (2, 16), (3, 16)], 120_000, 70),
         Persona { opening_percent: 99, ..persona("delta", "us/va/ashburn", &[(1, 16), (3, 16)], 80_000, 64) },
         Persona { cut_ppm: 18_000, ..persona("ember", "us/tx/dallas", &[(2, 16), (3, 32)], 50_000, 58) },
-        Persona { pace_ms: 140, ..persona("fjord", "no/vestland/bergen", &[(1, 8), (4, 32)], 70_000, 63) },
+        Persona { pace_ms: 260, ..persona("fjord", "no/vestland/bergen", &[(1, 8), (4, 32)], 70_000, 63) },
         Persona {
             opening_percent: 94,
             ..persona("glacier", "is/capital/reykjavik", &[(2, 16), (3, 16), (4, 32)], 60_000, 60)

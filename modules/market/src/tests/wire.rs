@@ -134,6 +134,16 @@ fn keys_and_bytes_are_pinned() {
     assert_eq!(BIDS.key(&(1, kernel::Address([9; 20])))[..10], [5, 0, 0, 0, 0, 0, 0, 0, 1, 9]);
     assert_eq!(ENDED_LEASES.key(&(1, 2)), [6, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2]);
     assert_eq!(AWARDS.key(&(1, 2)), [7, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2]);
+    // The entries of indexes and queues are under the app hash too, by their digest.
+    let tags = |world: &World| {
+        let entries = kernel::entries_of(&world.ctx, crate::STORE).unwrap();
+        entries.into_iter().map(|(_, entry)| entry[0]).collect::<Vec<_>>()
+    };
+    assert_eq!(tags(&opened()), [0x10, 0x11, 0x18, 0x22]);
+    assert_eq!(tags(&bidding()), [0x10, 0x11, 0x16, 0x18, 0x21]);
+    assert_eq!(tags(&active()), [0x10, 0x11, 0x12, 0x13, 0x18, 0x20]);
+    let ended = active().close(1, TenantReason::Done).by("tom").ok();
+    assert_eq!(tags(&ended), [0x10, 0x11, 0x14, 0x15, 0x18, 0x22]);
     let world = full();
     let ctx = &world.ctx;
     let golden = [

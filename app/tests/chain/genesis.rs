@@ -1,0 +1,155 @@
+//! The genesis documents of the repository, documents that are broken, and a chain that begins with another one's state.
+
+use kernel::Ctx;
+use proto::underbid::{
+    market::v1::{MsgCloseLease, MsgCloseLeaseResponse, MsgSettle, MsgSettleResponse, TenantReason},
+    provider::v1::{MsgUnstake, MsgUnstakeResponse},
+};
+use serde_json::{Value, json};
+use underbid::{genesis::validate, modules};
+
+use crate::{market, support::*};
+
+const REFERENCE: &str = include_str!("../../../genesis/reference.json");
+
+#[test]
+fn the_networks_of_the_repository_have_their_app_hashes() {
+    let pinned = [
+        (LOCALNET, CHAIN_ID, "PIN-LOCALNET"),
+        (REFERENCE, "underbid-1", "PIN-REFERENCE"),
+    ];
+    let found = pinned.map(|(document, id, _)| {
+        let summary = validate(document).unwrap();
+        assert_eq!((summary.chain_id.as_str(), summary.validators), (id, 0));
+        assert!(summary.records > 10, "{summary}");
+        hex::encode_upper(summary.app_hash)
+    });
+    assert_eq!(found, pinned.map(|(_, _, hash)| hash));
+}
+
+/// A document with one thing wrong, and what the error names.
+fn broken(pointer: &str, value: Value, named: &str) {
+    let mut document: Value = serde_json::from_str(LOCALNET).unwrap();
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    let parent = document.pointer_mut(parent).unwrap();
+    match (value, parent) {
+        (Value::Null, Value::Object(fields)) => drop(fields.remove(field).unwrap()),
+        (value, Value::Object(fields)) => drop(fields.insert(field.into(), value)),
+        (value, parent) => parent[field.parse::<usize>().unwrap()] = value,
+    }
+    let error = validate(&document.to_string()).map(|summary| summary.to_string()).unwrap_err().to_string();
+    assert!(error.contains(named), "{pointer}: expected {named:?} in {error:?}");
+    assert!(error.len() < 600, "{error}");
+}
+
+#[test]
+fn an_error_names_the_field() {
+    let balance = |address: &str, denom: &str, amount: Value| json!([{ "address": address, "coins": [{ "denom": denom, "amount": amount }] }]);
+    let alice = text("alice");
+    let other_prefix = "cosmos19rl4cm2hmr8afy4kldpxz3fka4jguq0auqdal4";
+    // Outside of the application's state.
+    broken("/chain_id", json!(""), "chain_id");
+    broken("/chain_id", json!("x".repeat(51)), "chain_id");
+    broken("/chain_id", json!(7), "chain_id");
+    broken("/initial_height", json!("-1"), "initial_height");
+    broken("/initial_height", json!("1000000000000000000000"), "initial_height");
+    broken("/genesis_time", json!("yesterday"), "genesis_time");
+    broken("/genesis_time", json!("1930-01-01T00:00:00Z"), "genesis_time");
+    broken("/app_state", Value::Null, "app_state");
+    // Missing, unknown, of another type.
+    for module in ["kernel", "auth", "bank", "escrow", "provider", "market"] {
+        broken(&format!("/app_state/{module}"), Value::Null, module);
+        broken(&format!("/app_state/{module}"), json!([]), &format!("app_state.{module}"));
+        broken(&format!("/app_state/{module}/extra"), json!(1), "extra");
+        broken(&format!("/app_state/{module}/params/extra"), json!(1), "extra");
+    }
+    broken("/app_state/gov", json!({}), "gov");
+    broken("/app_state/auth/params/max_block_gas", json!("many"), "app_state.auth.params.max_block_gas");
+    broken("/app_state/auth/params/max_block_gas", json!(-1), "app_state.auth.params.max_block_gas");
+    broken("/app_state/auth/params/max_block_gas", json!(1.5), "app_state.auth.params.max_block_gas");
+    broken("/app_state/market/params/bids_max", json!(4_294_967_296_u64), "app_state.market.params.bids_max");
+    // Amounts and decimals.
+    for amount in [json!("-1"), json!("1.5"), json!(""), json!("0x10"), json!("01"), json!(" 1"), json!("1".repeat(60))] {
+        broken("/app_state/market/params/order_fee", amount.clone(), "app_state.market.params.order_fee");
+        broken("/app_state/bank/balances", balance(&alice, "uflop", amount), "app_state.bank.balances[0].coins[0].amount");
+    }
+    broken("/app_state/auth/params/fee/base_start", json!("0.0000000000000000001"), "app_state.auth.params.fee.base_start");
+    // Addresses.
+    for address in ["", "underbid1", other_prefix, &alice.to_uppercase(), &"x".repeat(10_000)] {
+        broken("/app_state/escrow/params/authority", json!(address), "app_state.escrow.params.authority");
+        broken("/app_state/bank/balances", balance(address, "uflop", json!("1")), "app_state.bank.balances[0].address");
+    }
+    broken("/app_state/kernel/params/bech32_prefix", json!("other"), "app_state.kernel.params.bech32_prefix");
+    broken("/app_state/kernel/params/bech32_prefix", json!("Über"), "app_state.kernel.params.bech32_prefix");
+}
+
+#[test]
+fn a_state_that_breaks_a_rule_is_refused_with_its_field() {
+    let alice = text("alice");
+    let one = |denom: &str, amount: &str| json!({ "denom": denom, "amount": amount });
+    let owner = |coins: Value| json!({ "address": alice, "coins": coins });
+    let account = json!({ "address": alice });
+    broken("/app_state/kernel/params/max_billing_step_s", json!(0), "kernel.params.max_billing_step_s");
+    broken("/app_state/auth/accounts", json!([account, account]), "auth.accounts[1].address");
+    broken("/app_state/auth/params/signatures_max", json!(0), "auth.params.signatures_max");
+    broken("/app_state/auth/params/fee/base_floor", json!("2000"), "auth.params.fee.base_floor");
+    let coins = json!([one("uflop", "1"), one("uflop", "2")]);
+    broken("/app_state/bank/balances", json!([owner(coins)]), "bank.balances[0]");
+    broken("/app_state/bank/balances", json!([owner(json!([one("uflop", "0")]))]), "bank.balances[0]");
+    let twice = owner(json!([one("uflop", "1")]));
+    broken("/app_state/bank/balances", json!([twice, twice]), "bank.balances[1]");
+    broken("/app_state/bank/supply", json!([one("uflop", "7")]), "bank.supply");
+    broken("/app_state/escrow/params/fee_ppm", json!(1_000_001), "escrow.params.fee_ppm");
+    broken("/app_state/provider/params/tier_days", json!([1, 2]), "provider.params.tier");
+    broken("/app_state/market/params/bids_max", json!(1_000), "market.params.bids_max");
+    broken("/app_state/market/last_order", json!(-1), "market.last_order");
+}
+
+#[test]
+fn money_of_a_pool_needs_its_owners() {
+    // Stake without a provider, escrow without an order.
+    for pool in [provider::STAKE_POOL, escrow::POOL] {
+        let coins = json!([{ "denom": "ucredit", "amount": "5" }, { "denom": "uflop", "amount": "5" }]);
+        let address = kernel::Address::of_module(pool).to_string();
+        broken("/app_state/bank/balances", json!([{ "address": address, "coins": coins }]), "invariant");
+    }
+}
+
+/// The export of a chain that has just read this state.
+fn reexported(state: &Value, height: u64, time_s: u64) -> Value {
+    let app = Home::memory().app();
+    app.init_chain(CHAIN_ID, height, time_s, parsed(state)).unwrap();
+    let committed = app.committed();
+    let ctx = Ctx::new(committed.base.state(), kernel::Mode::Query, committed.block.clone());
+    serde_json::to_value(modules::export_genesis(&ctx).unwrap()).unwrap()
+}
+
+#[test]
+fn a_chain_can_begin_with_the_state_of_another() {
+    let mut chain = market::with_providers();
+    let order = market::active_lease(&mut chain);
+    let bidding = market::order_with_bids(&mut chain);
+    let unstake = MsgUnstake { owner: text("eve"), amount: "1000000".into() };
+    chain.ok::<_, MsgUnstakeResponse>("eve", &unstake);
+    let mut unordered = draft([&send("alice", "bob", 1)]);
+    let seconds = i64::try_from(chain.time_s + 100).unwrap();
+    unordered.unordered_until = Some(prost_types::Timestamp { seconds, nanos: 0 });
+    assert_eq!(chain.run(chain.sign(&unordered, &["alice"])).code, 0);
+
+    let state = chain.export();
+    assert_eq!(state["market"]["orders"].as_array().unwrap().len(), 2);
+    assert_eq!(reexported(&state, chain.height + 1, chain.time_s), state);
+
+    // It goes on: the lease is paid, the auction is decided, nothing can be used twice.
+    let homes = vec![Home::memory(), Home::disk()];
+    let mut next = TestChain::from_genesis(homes, &state, chain.height + 1, chain.time_s);
+    assert_eq!(next.run(chain.sign(&unordered, &["alice"])).code, 19);
+    let settle = MsgSettle { signer: text("tim"), order_id: order };
+    let paid: MsgSettleResponse = next.ok("tim", &settle);
+    assert_ne!(paid.paid, "0");
+    next.blocks(15);
+    let close =
+        MsgCloseLease { tenant: text("tom"), order_id: order, reason: TenantReason::Done.into() };
+    next.ok::<_, MsgCloseLeaseResponse>("tom", &close);
+    assert_eq!(market::state_of(&next, bidding), proto::underbid::market::v1::OrderState::Leased);
+}

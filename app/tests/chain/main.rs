@@ -1,0 +1,20 @@
+//! The application as CometBFT drives it, without CometBFT: real transactions on two replicas over real stores.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "tests"
+)]
+
+mod abci;
+mod ante;
+mod genesis;
+mod market;
+mod mempool;
+mod people;
+mod proposals;
+mod queries;
+mod support;

@@ -1,0 +1,103 @@
+//! CheckTx: what pending transactions have used counts, until the next block.
+
+use prost_types::Timestamp;
+
+use crate::support::*;
+
+fn send_ahead(chain: &TestChain, by: &str, ahead: u64) -> Vec<u8> {
+    chain.sign_ahead(&draft([&send(by, "bob", 5)]), &[by], ahead)
+}
+
+fn check(chain: &TestChain, tx: &[u8]) -> u32 {
+    chain.app().check_tx(tx, false).unwrap().code
+}
+
+#[test]
+fn pending_sequences_follow_one_another_and_a_block_starts_anew() {
+    let mut chain = TestChain::new();
+    let txs: Vec<_> = (0..3).map(|ahead| send_ahead(&chain, "alice", ahead)).collect();
+    assert_eq!(check(&chain, &txs[1]), 32, "the first is missing");
+    assert!(txs.iter().all(|tx| check(&chain, tx) == 0));
+    assert_eq!(check(&chain, &txs[0]), 32, "it is pending");
+    assert_eq!(chain.account("alice").sequence, 0, "a check changes nothing");
+
+    // A block with the first of them: the others are checked again in their order, and the next one follows.
+    chain.block(&txs[..1]);
+    let recheck = |tx: &[u8]| chain.app().check_tx(tx, true).unwrap().code;
+    assert_eq!([recheck(&txs[0]), recheck(&txs[1]), recheck(&txs[2])], [32, 0, 0]);
+    assert_eq!(check(&chain, &send_ahead(&chain, "alice", 2)), 0);
+    // Without the rechecks the sequence is the committed one.
+    chain.block(&[]);
+    assert_eq!(check(&chain, &txs[1]), 0);
+}
+
+#[test]
+fn pending_fees_are_money_that_is_gone() {
+    let chain = TestChain::new();
+    let half = |ahead| {
+        let mut draft = draft([&send("alice", "bob", 5)]);
+        draft.fee = vec![coin("uflop", PURSE / 2)];
+        chain.sign_ahead(&draft, &["alice"], ahead)
+    };
+    assert_eq!([0, 1, 2].map(|ahead| check(&chain, &half(ahead))), [0, 0, 5]);
+}
+
+#[test]
+fn an_account_has_at_most_64_pending_transactions() {
+    let mut chain = TestChain::new();
+    let unordered = |chain: &TestChain, seconds: u64| {
+        let mut draft = draft([&send("alice", "bob", 5)]);
+        let at = i64::try_from(chain.time_s + 10 + seconds).unwrap();
+        draft.unordered_until = Some(Timestamp { seconds: at, nanos: 0 });
+        chain.sign(&draft, &["alice"])
+    };
+    // Of both kinds.
+    for ahead in 0..32 {
+        assert_eq!(check(&chain, &send_ahead(&chain, "alice", ahead)), 0);
+        assert_eq!(check(&chain, &unordered(&chain, ahead)), 0);
+    }
+    let refused = chain.app().check_tx(&send_ahead(&chain, "alice", 32), false).unwrap();
+    assert_eq!((refused.codespace.as_str(), refused.code), ("sdk", 20), "{}", refused.log);
+    assert_eq!(check(&chain, &unordered(&chain, 32)), 20);
+    assert_eq!(check(&chain, &send_ahead(&chain, "carol", 0)), 0, "others are not concerned");
+    chain.block(&[]);
+    assert_eq!(check(&chain, &send_ahead(&chain, "alice", 0)), 0);
+}
+
+#[test]
+fn what_is_refused_is_not_pending() {
+    let chain = TestChain::new();
+    for _ in 0..70 {
+        assert_eq!(check(&chain, &send_ahead(&chain, "alice", 1)), 32);
+    }
+    assert_eq!(check(&chain, &send_ahead(&chain, "alice", 0)), 0);
+}
+
+#[test]
+fn a_signature_is_checked_once() {
+    let mut chain = TestChain::new();
+    let checks = |chain: &TestChain| chain.app().signatures().checks();
+    let txs = [send_ahead(&chain, "alice", 0), send_ahead(&chain, "carol", 0)];
+    let start = checks(&chain);
+    assert!(txs.iter().all(|tx| check(&chain, tx) == 0));
+    assert_eq!(checks(&chain) - start, 2);
+    // Neither a recheck nor the block checks it again.
+    chain.block(&[]);
+    assert!(txs.iter().all(|tx| chain.app().check_tx(tx, true).unwrap().code == 0));
+    assert!(chain.block(&txs).results.iter().all(|result| result.code == 0));
+    assert_eq!(checks(&chain) - start, 2);
+    // One that the mempool has not seen is checked in the block, once.
+    let unseen = send_ahead(&chain, "dave", 0);
+    assert_eq!(chain.run(unseen).code, 0);
+    assert_eq!(checks(&chain) - start, 3);
+}
+
+#[test]
+fn a_remembered_signature_stands_only_for_its_own_bytes() {
+    let mut chain = TestChain::new();
+    let tx = send_ahead(&chain, "alice", 0);
+    assert_eq!(check(&chain, &tx), 0);
+    let mut other = tx;
+    *other.last_mut().unwrap() ^= 1;
+    assert_eq!(chain.run(other).code, 4);
+}
