@@ -48,7 +48,8 @@ fn within_limits(tx: &Tx, params: &auth::Params) -> Result<()> {
         return Err(Reject::new(Reject::SDK, 12, format!("{text}: memo too large")).into());
     }
     if length(tx.signers.len()) > u64::from(params.signatures_max) {
-        let text = format!("a transaction has at most {} signers, got {}", params.signatures_max, tx.signers.len());
+        let text =
+            format!("a transaction has at most {} signers, got {}", params.signatures_max, tx.signers.len());
         return Err(Reject::invalid_request(text).into());
     }
     if tx.gas_limit > params.max_block_gas {

@@ -66,6 +66,7 @@ struct Document {
 /// Reads `app_state`. The prefix of its addresses is set for this process first, since everything else is read with it.
 pub fn parse_state(bytes: &[u8]) -> Result<AppState, Error> {
     let value: Value = read("app_state", bytes)?;
+    require_objects(&value)?;
     if let Some(prefix) = value.pointer("/kernel/params/bech32_prefix").and_then(Value::as_str) {
         kernel::address::set_prefix(prefix).map_err(|reject| Error::Field {
             path: "app_state.kernel.params.bech32_prefix".into(),
@@ -73,6 +74,16 @@ pub fn parse_state(bytes: &[u8]) -> Result<AppState, Error> {
         })?;
     }
     read("app_state", bytes)
+}
+
+/// A module's state is an object: a list would pass for one whose fields all have defaults.
+fn require_objects(state: &Value) -> Result<(), Error> {
+    let expected = |path: String| Error::Field { path, why: "expected an object".into() };
+    let modules = state.as_object().ok_or_else(|| expected("app_state".into()))?;
+    match modules.iter().find(|(_, module)| !module.is_object()) {
+        Some((name, _)) => Err(expected(format!("app_state.{name}"))),
+        None => Ok(()),
+    }
 }
 
 fn read<T: serde::de::DeserializeOwned>(root: &str, bytes: &[u8]) -> Result<T, Error> {

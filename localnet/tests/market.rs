@@ -96,7 +96,7 @@ async fn the_demo_plays_every_story_and_all_money_adds_up() {
     let list = |key: &str| summary[key].as_array().unwrap();
     let ended: Vec<(&str, &str)> = list("orders")
         .iter()
-        .flat_map(|order| order["rounds"].as_array().unwrap().iter().map(|round| (order, round)))
+        .flat_map(|order| order["rounds"].as_array().unwrap().iter().map(move |round| (order, round)))
         .map(|(order, round)| (order["closed"].as_str().unwrap(), round["ended"].as_str().unwrap()))
         .collect();
     let expected = [

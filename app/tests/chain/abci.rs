@@ -96,7 +96,11 @@ fn info_tells_the_last_block_and_nothing_before_it() {
     assert_eq!((info.last_block_height, info.last_block_app_hash.len(), info.app_version), (0, 0, 1));
     node.init();
     let info = node.info();
-    assert_eq!((info.last_block_height, info.last_block_app_hash.len()), (0, 0), "the genesis state is no block");
+    assert_eq!(
+        (info.last_block_height, info.last_block_app_hash.len()),
+        (0, 0),
+        "the genesis state is no block"
+    );
     let response = node.finalize(&blocks()[0]);
     assert_eq!(node.info().last_block_height, 0, "nothing is committed");
     assert_eq!(node.abci.commit().retain_height, 0);
@@ -130,7 +134,10 @@ fn a_node_that_stops_anywhere_goes_on_with_the_same_results() {
         node.abci.commit();
         // After Commit: it is the last block.
         node = node.killed();
-        assert_eq!((node.info().last_block_height, node.info().last_block_app_hash), (block.0, expected.app_hash));
+        assert_eq!(
+            (node.info().last_block_height, node.info().last_block_app_hash),
+            (block.0, expected.app_hash)
+        );
     }
 }
 
@@ -142,7 +149,8 @@ fn what_comes_before_a_block_changes_nothing_of_it() {
     let all = blocks();
     for (block, expected) in all.iter().zip(expected) {
         for other in all.iter().take(3).chain([block]) {
-            let proposal = RequestPrepareProposal { txs: other.1.clone(), max_tx_bytes: 1 << 20, ..Default::default() };
+            let proposal =
+                RequestPrepareProposal { txs: other.1.clone(), max_tx_bytes: 1 << 20, ..Default::default() };
             node.abci.prepare_proposal(proposal);
             node.abci.process_proposal(RequestProcessProposal { txs: other.1.clone(), ..Default::default() });
             for tx in &other.1 {
@@ -182,7 +190,9 @@ fn vote_extensions_are_empty() {
     node.init();
     let extension = node.abci.extend_vote(RequestExtendVote::default()).vote_extension;
     let verify = |vote_extension: Bytes| {
-        node.abci.verify_vote_extension(RequestVerifyVoteExtension { vote_extension, ..Default::default() }).status
+        node.abci
+            .verify_vote_extension(RequestVerifyVoteExtension { vote_extension, ..Default::default() })
+            .status
     };
     assert_eq!(verify(extension), VerifyStatus::Accept as i32);
     for bad in [vec![0], vec![0xff; 1 << 20]] {

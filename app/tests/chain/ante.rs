@@ -34,7 +34,8 @@ fn changed(chain: &TestChain, change: impl FnOnce(&mut Tx)) -> Vec<u8> {
 
 fn signed_for(chain: &TestChain, chain_id: &str, number_off: u64, by: &str) -> Vec<u8> {
     let account = chain.account("alice");
-    let signer = Signer { key: &key(by), account_number: account.number + number_off, sequence: account.sequence };
+    let signer =
+        Signer { key: &key(by), account_number: account.number + number_off, sequence: account.sequence };
     draft([&send("alice", "bob", 5)]).sign(chain_id, &[signer]).bytes
 }
 
@@ -60,18 +61,13 @@ fn until(chain: &TestChain, seconds: i64) -> Timestamp {
     Timestamp { seconds: i64::try_from(chain.time_s).unwrap() + seconds, nanos: 0 }
 }
 
-/// Everything that is refused before the messages run: what it is, the code, the transaction.
-fn refused(chain: &TestChain) -> Vec<(&'static str, u32, Vec<u8>)> {
+/// What is refused before the messages run: what it is, the code, the transaction.
+type Case = (&'static str, u32, Vec<u8>);
+
+/// Refused for its bytes, its signers and signatures.
+fn badly_signed(chain: &TestChain) -> Vec<Case> {
     let good = || of(chain, "alice", |_| ());
     let two = draft([&send("alice", "bob", 5), &send("carol", "bob", 5)]);
-    let five: Vec<_> = ["alice", "carol", "dave", "erin", "tom"].map(|name| send(name, "bob", 1)).into();
-    let stranger = {
-        let signer = Signer { key: &key("stranger"), account_number: 0, sequence: 0 };
-        draft([&send("stranger", "bob", 5)]).sign(CHAIN_ID, &[signer]).bytes
-    };
-    let unknown = Any { type_url: "/underbid.market.v1.MsgNothing".into(), value: vec![] };
-    let foreign = Any { type_url: "/cosmos.gov.v1.MsgVote".into(), value: vec![] };
-    let height = chain.height;
     vec![
         ("no bytes", 18, vec![]),
         ("garbage", 2, vec![0xff; 100]),
@@ -88,7 +84,11 @@ fn refused(chain: &TestChain) -> Vec<(&'static str, u32, Vec<u8>)> {
         ("no signer info", 4, changed(chain, |tx| tx.auth_info.as_mut().unwrap().signer_infos.clear())),
         ("one signer of two", 4, chain.sign(&two, &["alice"])),
         ("the signers in another order", 8, chain.sign(&two, &["carol", "alice"])),
-        ("an unknown sign mode", 4, changed(chain, |tx| tx.auth_info.as_mut().unwrap().signer_infos[0].mode_info = None)),
+        (
+            "an unknown sign mode",
+            4,
+            changed(chain, |tx| tx.auth_info.as_mut().unwrap().signer_infos[0].mode_info = None),
+        ),
         ("somebody else's key", 8, signed_for(chain, CHAIN_ID, 0, "carol")),
         (
             "no key, and none known",
@@ -97,6 +97,19 @@ fn refused(chain: &TestChain) -> Vec<(&'static str, u32, Vec<u8>)> {
         ),
         ("a payer that does not sign", 4, of(chain, "alice", |draft| draft.payer = text("bob"))),
         ("a fee above the balance", 5, of(chain, "poor", |_| ())),
+    ]
+}
+
+/// Refused for what it asks, pays or allows.
+fn badly_made(chain: &TestChain) -> Vec<Case> {
+    let five: Vec<_> = ["alice", "carol", "dave", "erin", "tom"].map(|name| send(name, "bob", 1)).into();
+    let stranger = {
+        let signer = Signer { key: &key("stranger"), account_number: 0, sequence: 0 };
+        draft([&send("stranger", "bob", 5)]).sign(CHAIN_ID, &[signer]).bytes
+    };
+    let unknown = Any { type_url: "/underbid.market.v1.MsgNothing".into(), value: vec![] };
+    let foreign = Any { type_url: "/cosmos.gov.v1.MsgVote".into(), value: vec![] };
+    vec![
         ("no messages", 18, of(chain, "alice", |draft| draft.messages.clear())),
         (
             "too many messages",
@@ -129,7 +142,9 @@ fn refused(chain: &TestChain) -> Vec<(&'static str, u32, Vec<u8>)> {
         (
             "a tip",
             18,
-            changed(chain, |tx| tx.auth_info.as_mut().unwrap().tip = Some(Tip { tipper: text("alice"), amount: vec![] })),
+            changed(chain, |tx| {
+                tx.auth_info.as_mut().unwrap().tip = Some(Tip { tipper: text("alice"), amount: vec![] })
+            }),
         ),
         (
             "a granter",
@@ -137,8 +152,19 @@ fn refused(chain: &TestChain) -> Vec<(&'static str, u32, Vec<u8>)> {
             changed(chain, |tx| tx.auth_info.as_mut().unwrap().fee.as_mut().unwrap().granter = text("bob")),
         ),
         ("too many bytes", 21, of(chain, "alice", |draft| draft.memo = "x".repeat(128 * 1024))),
+    ]
+}
+
+/// Refused for its time, its sequence, or what this chain does not serve.
+fn badly_timed(chain: &TestChain) -> Vec<Case> {
+    let height = chain.height;
+    vec![
         ("a height that is over", 30, of(chain, "alice", |draft| draft.timeout_height = height)),
-        ("a time that is over", 30, of(chain, "alice", |draft| draft.unordered_until = Some(until(chain, 1)))),
+        (
+            "a time that is over",
+            30,
+            of(chain, "alice", |draft| draft.unordered_until = Some(until(chain, 1))),
+        ),
         (
             "unordered for too long",
             18,
@@ -148,11 +174,14 @@ fn refused(chain: &TestChain) -> Vec<(&'static str, u32, Vec<u8>)> {
         (
             "an extension",
             31,
-            changed(chain, |tx| tx.body.as_mut().unwrap().extension_options = vec![any_send("alice", "bob", 1)]),
+            changed(chain, |tx| {
+                tx.body.as_mut().unwrap().extension_options = vec![any_send("alice", "bob", 1)]
+            }),
         ),
         ("a sequence that is used", 32, {
             let account = chain.account("dave");
-            let signer = Signer { key: &key("dave"), account_number: account.number, sequence: account.sequence - 1 };
+            let signer =
+                Signer { key: &key("dave"), account_number: account.number, sequence: account.sequence - 1 };
             draft([&send("dave", "bob", 5)]).sign(CHAIN_ID, &[signer]).bytes
         }),
         ("a sequence of the future", 32, chain.sign_ahead(&draft([&send("alice", "bob", 5)]), &["alice"], 1)),
@@ -163,7 +192,9 @@ fn refused(chain: &TestChain) -> Vec<(&'static str, u32, Vec<u8>)> {
 fn every_refusal_has_its_code_and_leaves_nothing() {
     let mut chain = TestChain::new();
     chain.ok::<_, MsgSendResponse>("dave", &send("dave", "bob", 5));
-    for (what, code, tx) in refused(&chain) {
+    for (what, code, tx) in
+        badly_signed(&chain).into_iter().chain(badly_made(&chain)).chain(badly_timed(&chain))
+    {
         let checked = chain.app().check_tx(&tx, false).unwrap();
         let holdings = chain.holdings();
         // A block holds it only if its proposer is dishonest.
@@ -229,7 +260,12 @@ fn a_message_that_runs_out_of_gas_costs_its_whole_limit() {
     let real = chain.run(of(&chain, "alice", |_| ())).gas_used;
     let tx = of(&chain, "carol", |draft| draft.gas_limit = real - 3_000);
     let result = chain.run(tx);
-    assert_eq!((result.code, result.gas_used, result.gas_wanted), (11, real - 3_000, real - 3_000), "{}", result.log);
+    assert_eq!(
+        (result.code, result.gas_used, result.gas_wanted),
+        (11, real - 3_000, real - 3_000),
+        "{}",
+        result.log
+    );
     assert_eq!(chain.flop(&address("carol")), u128::from(PURSE - FEE));
     assert_eq!(chain.account("carol").sequence, 1);
     assert_eq!(chain.flop(&address("bob")), u128::from(PURSE) + 5);
@@ -258,7 +294,9 @@ fn several_signers_sign_one_transaction_and_a_payer_pays() {
     assert!(["alice", "carol", "dave", "erin"].iter().all(|name| chain.account(name).sequence == 1));
 
     // One bad signature of four spoils it, and no sequence is used.
-    let bad = with_raw(&chain.sign(&together, &["alice", "carol", "dave", "erin"]), |raw| raw.signatures[2][3] ^= 1);
+    let bad = with_raw(&chain.sign(&together, &["alice", "carol", "dave", "erin"]), |raw| {
+        raw.signatures[2][3] ^= 1
+    });
     assert_eq!(chain.run(bad).code, 4);
     assert_eq!(chain.account("alice").sequence, 1);
 }
@@ -271,9 +309,14 @@ fn a_bot_signs_with_ed25519() {
     let mut infos = infos_of(&chain.sign(&draft_of(vec![any_send("alice", "bob", 5)]), &["alice"]));
     infos[0].public_key = Some(any(&ed25519::PubKey { key: bot().verifying_key().as_bytes().to_vec() }));
     let number = chain.account("bot").number;
-    let good = forged(&draft, infos, |_| (), |body, auth_info| {
-        vec![bot().sign(&sign_bytes(body, auth_info, CHAIN_ID, number)).to_bytes().to_vec()]
-    });
+    let good = forged(
+        &draft,
+        infos,
+        |_| (),
+        |body, auth_info| {
+            vec![bot().sign(&sign_bytes(body, auth_info, CHAIN_ID, number)).to_bytes().to_vec()]
+        },
+    );
     let bad = with_raw(&good, |raw| raw.signatures[0][40] ^= 1);
     assert_eq!(chain.run(bad).code, 4);
     let result = chain.run(good);
@@ -372,7 +415,10 @@ fn a_transaction_tells_its_fee_sequence_and_messages() {
     let result = chain.run(of(&chain, "alice", |_| ()));
     let value = |kind: &str, key: &str| {
         let event = result.events.iter().filter(|event| event.kind == kind);
-        event.flat_map(|event| &event.attributes).find(|(name, _)| *name == key).map(|(_, value)| value.clone())
+        event
+            .flat_map(|event| &event.attributes)
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| value.clone())
     };
     assert_eq!(value("tx", "fee"), Some(format!("{FEE}uflop")));
     assert_eq!(value("tx", "acc_seq"), Some(format!("{}/0", text("alice"))));

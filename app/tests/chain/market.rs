@@ -5,10 +5,10 @@ use proto::underbid::{
     escrow::v1::{QueryAccountRequest, QueryAccountResponse},
     kernel::v1::{QueryPausedRequest, QueryPausedResponse},
     market::v1::{
-        LeaseState, MsgCloseLease, MsgCloseLeaseResponse, MsgConfirmStart, MsgConfirmStartResponse, MsgCreateBid,
-        MsgCreateBidResponse, MsgCreateOrder, MsgCreateOrderResponse, MsgSettle, MsgSettleResponse, MsgTopUp,
-        MsgTopUpResponse, OrderState, QueryAwardRequest, QueryAwardResponse, QueryLeaseRequest, QueryLeaseResponse,
-        QueryOrderRequest, QueryOrderResponse, TenantReason,
+        LeaseState, MsgCloseLease, MsgCloseLeaseResponse, MsgConfirmStart, MsgConfirmStartResponse,
+        MsgCreateBid, MsgCreateBidResponse, MsgCreateOrder, MsgCreateOrderResponse, MsgSettle,
+        MsgSettleResponse, MsgTopUp, MsgTopUpResponse, OrderState, QueryAwardRequest, QueryAwardResponse,
+        QueryLeaseRequest, QueryLeaseResponse, QueryOrderRequest, QueryOrderResponse, TenantReason,
     },
     provider::v1::{
         MsgRegisterProvider, MsgRegisterProviderResponse, MsgSetCapacity, MsgSetCapacityResponse,
@@ -117,14 +117,16 @@ fn a_market_from_order_to_refund() {
     assert_eq!(state_of(&chain, order), OrderState::Bidding);
     chain.blocks(u64::from(WINDOW_BLOCKS));
 
-    let award: QueryAwardResponse =
-        chain.query("/underbid.market.v1.Query/Award", &QueryAwardRequest { order_id: order, round: 0 }).unwrap();
+    let award: QueryAwardResponse = chain
+        .query("/underbid.market.v1.Query/Award", &QueryAwardRequest { order_id: order, round: 0 })
+        .unwrap();
     let award = award.award.unwrap();
     assert_eq!((award.winner, award.bidders), (text("ada"), 2));
     assert_eq!(state_of(&chain, order), OrderState::Leased);
     let info = |chain: &TestChain, name: &str| {
         let request = QueryProviderRequest { provider: text(name) };
-        let response: QueryProviderResponse = chain.query("/underbid.provider.v1.Query/Provider", &request).unwrap();
+        let response: QueryProviderResponse =
+            chain.query("/underbid.provider.v1.Query/Provider", &request).unwrap();
         response.info.unwrap().provider.unwrap()
     };
     assert_eq!(info(&chain, "eve").stake_locked, "0", "the loser's stake is free");
@@ -138,8 +140,7 @@ fn a_market_from_order_to_refund() {
         &MsgTopUp { signer: text("tim"), order_id: order, amount: "50000".into() },
     );
     chain.blocks(8);
-    let settled: MsgSettleResponse =
-        chain.ok("eve", &MsgSettle { signer: text("eve"), order_id: order });
+    let settled: MsgSettleResponse = chain.ok("eve", &MsgSettle { signer: text("eve"), order_id: order });
     // Two units at 50 ucredit a second.
     assert_eq!(amount(&settled.paid), u128::from(chain.time_s - started.started_at) * 100);
     let account: QueryAccountResponse =
@@ -158,8 +159,9 @@ fn a_market_from_order_to_refund() {
     assert_eq!(after[2], before[2]);
     assert_eq!(chain.credit(&address("tim")), u128::from(PURSE), "what was not used went back");
     assert_eq!(info(&chain, "ada").stake_locked, "0");
-    let lease: QueryLeaseResponse =
-        chain.query("/underbid.market.v1.Query/Lease", &QueryLeaseRequest { order_id: order, round: 0 }).unwrap();
+    let lease: QueryLeaseResponse = chain
+        .query("/underbid.market.v1.Query/Lease", &QueryLeaseRequest { order_id: order, round: 0 })
+        .unwrap();
     assert_eq!(lease.lease.unwrap().state(), LeaseState::Closed);
 }
 

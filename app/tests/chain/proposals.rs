@@ -17,7 +17,11 @@ const BLOCK_GAS: u64 = 300_000_000;
 enum Entry {
     Garbage(Vec<u8>),
     /// A transaction with this gas limit and a memo of this length.
-    Tx { gas: u64, memo: usize, ahead: u64 },
+    Tx {
+        gas: u64,
+        memo: usize,
+        ahead: u64,
+    },
     /// The entry at this place, modulo the number before it, once more.
     Again(usize),
     /// That entry without its last byte.

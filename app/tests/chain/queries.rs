@@ -42,7 +42,8 @@ fn every_method_that_is_described_is_served_and_the_other_way_round() {
         .services()
         .filter(|service| service.name() != "Msg")
         .flat_map(|service| {
-            let methods: Vec<_> = service.methods().map(|m| format!("/{}/{}", service.full_name(), m.name())).collect();
+            let methods: Vec<_> =
+                service.methods().map(|m| format!("/{}/{}", service.full_name(), m.name())).collect();
             methods
         })
         .collect();
@@ -58,14 +59,19 @@ fn every_query_answers_an_empty_request_and_garbage_with_a_value_or_a_status() {
     let chain = TestChain::new();
     let mut answered = 0;
     for path in paths() {
-        for data in [vec![], vec![0xff; 9], vec![0x08, 0xff, 0xff, 0xff, 0xff, 0x0f], vec![0x0a, 0x02, 0xc3, 0x28]] {
+        for data in
+            [vec![], vec![0xff; 9], vec![0x08, 0xff, 0xff, 0xff, 0xff, 0x0f], vec![0x0a, 0x02, 0xc3, 0x28]]
+        {
             match query::run(chain.app(), path, &data, 0) {
                 Ok(answer) => {
                     answered += 1;
                     assert_eq!(answer.height, chain.height, "{path}");
                 }
                 Err(status) => {
-                    assert!(matches!(status.code, StatusCode::InvalidArgument | StatusCode::NotFound), "{path}: {status:?}");
+                    assert!(
+                        matches!(status.code, StatusCode::InvalidArgument | StatusCode::NotFound),
+                        "{path}: {status:?}"
+                    );
                     assert!((1..500).contains(&status.message.len()), "{path}: {status}");
                 }
             }
@@ -87,11 +93,15 @@ fn errors_have_the_codes_and_words_that_clients_read() {
     let request = QueryAccountRequest { address: address.clone() }.encode_to_vec();
     let response = ask(&chain, "/cosmos.auth.v1beta1.Query/Account", &request, 0, false);
     assert_eq!((response.code, response.codespace.as_str()), (22, "sdk"));
-    assert_eq!(response.log, format!("rpc error: code = NotFound desc = account {address} not found: key not found"));
+    assert_eq!(
+        response.log,
+        format!("rpc error: code = NotFound desc = account {address} not found: key not found")
+    );
     let response = ask(&chain, "/cosmos.gov.v1.Query/Proposals", &[], 0, false);
     assert_eq!((response.code, response.codespace.as_str()), (6, "sdk"));
-    let known: QueryAccountResponse =
-        chain.query("/cosmos.auth.v1beta1.Query/Account", &QueryAccountRequest { address: text("alice") }).unwrap();
+    let known: QueryAccountResponse = chain
+        .query("/cosmos.auth.v1beta1.Query/Account", &QueryAccountRequest { address: text("alice") })
+        .unwrap();
     assert_eq!(known.account.unwrap().type_url, "/cosmos.auth.v1beta1.BaseAccount");
     // A code would refuse peers.
     assert_eq!(ask(&chain, "/p2p/filter/addr/1.2.3.4:5", &[], 0, false).code, 0);
@@ -109,13 +119,15 @@ fn a_simulation_needs_no_signature_and_is_close_to_what_is_used() {
         // Old clients send the transaction itself.
         let tx = Some(Tx { ..draft.unsigned_tx(&[sequence]) });
         #[allow(deprecated)]
-        let old: SimulateResponse = chain.query(SIMULATE, &SimulateRequest { tx, ..Default::default() }).unwrap();
+        let old: SimulateResponse =
+            chain.query(SIMULATE, &SimulateRequest { tx, ..Default::default() }).unwrap();
         let result = chain.run(chain.sign(&draft_of(draft.messages.clone()), &["alice"]));
         assert_eq!(result.code, 0, "{}", result.log);
         let estimate = simulated.gas_info.unwrap().gas_used;
         assert_eq!(old.gas_info.unwrap().gas_used, estimate);
-        let ratio = result.gas_used as f64 / estimate as f64;
-        assert!((0.95..1.1).contains(&ratio), "estimated {estimate}, used {}", result.gas_used);
+        // What is missing is the price of the signature's and the key's bytes.
+        let used = result.gas_used;
+        assert!(estimate <= used && used <= estimate * 11 / 10, "estimated {estimate}, used {used}");
         assert_eq!(simulated.result.unwrap().data, result.data);
     }
     assert_eq!(chain.account("alice").sequence, 2, "a simulation changes nothing");
@@ -148,14 +160,27 @@ fn past_heights_answer_and_the_others_name_the_oldest() {
     assert_eq!(response.code, 18);
     assert!(response.log.contains(&oldest.to_string()), "{}", response.log);
     assert_ne!(response.height, 0);
-    let clock: QueryClockResponse = chain.query("/underbid.kernel.v1.Query/Clock", &QueryClockRequest {}).unwrap();
-    assert_eq!((clock.height, clock.header_s, clock.chain_id.as_str()), (chain.height, chain.time_s, CHAIN_ID));
+    let clock: QueryClockResponse =
+        chain.query("/underbid.kernel.v1.Query/Clock", &QueryClockRequest {}).unwrap();
+    assert_eq!(
+        (clock.height, clock.header_s, clock.chain_id.as_str()),
+        (chain.height, chain.time_s, CHAIN_ID)
+    );
 }
 
 /// Verifies an answer as a light client does: with the published specifications and the app hash alone.
-fn verifies(response: &ResponseQuery, store: &str, key: &[u8], value: Option<&[u8]>, app_hash: &[u8]) -> bool {
+fn verifies(
+    response: &ResponseQuery,
+    store: &str,
+    key: &[u8],
+    value: Option<&[u8]>,
+    app_hash: &[u8],
+) -> bool {
     let ops = &response.proof_ops.as_ref().unwrap().ops;
-    assert_eq!(ops.iter().map(|op| op.r#type.as_str()).collect::<Vec<_>>(), ["ics23:underbid", "ics23:simple"]);
+    assert_eq!(
+        ops.iter().map(|op| op.r#type.as_str()).collect::<Vec<_>>(),
+        ["ics23:underbid", "ics23:simple"]
+    );
     assert_eq!((ops[0].key.as_slice(), ops[1].key.as_slice()), (key, store.as_bytes()));
     let [inner, outer] = [0, 1].map(|at: usize| CommitmentProof::decode(ops[at].data.as_slice()).unwrap());
     let Some(Proof::Exist(root)) = &outer.proof else { return false };
@@ -166,7 +191,8 @@ fn verifies(response: &ResponseQuery, store: &str, key: &[u8], value: Option<&[u
     };
     let roots = ics23::tendermint_spec();
     let hash = app_hash.to_vec();
-    in_store && ics23::verify_membership::<HostFunctionsManager>(&outer, &roots, &hash, store.as_bytes(), root)
+    in_store
+        && ics23::verify_membership::<HostFunctionsManager>(&outer, &roots, &hash, store.as_bytes(), root)
 }
 
 #[test]
@@ -187,7 +213,12 @@ fn every_record_and_what_is_missing_is_proven_against_the_app_hash() {
     for (store, key, value) in records {
         for path in [format!("store/{store}/key"), format!("/store/{store}/key")] {
             let response = ask(&chain, &path, &key, height, true);
-            assert_eq!((response.code, response.height), (0, i64::try_from(height).unwrap()), "{}", response.log);
+            assert_eq!(
+                (response.code, response.height),
+                (0, i64::try_from(height).unwrap()),
+                "{}",
+                response.log
+            );
             assert_eq!(response.value, value);
             assert!(verifies(&response, store, &key, Some(&value), &app_hash), "{store} {key:?}");
             assert!(!verifies(&response, store, &key, Some(b"other"), &app_hash));
@@ -198,7 +229,11 @@ fn every_record_and_what_is_missing_is_proven_against_the_app_hash() {
         assert!(response.value.is_empty());
         assert!(verifies(&response, store, &missing, None, &app_hash), "{store} {missing:?}");
         proven += 1;
-        assert_eq!(ask(&chain, &format!("store/{store}/key"), &key, height, false).value, value, "without a proof");
+        assert_eq!(
+            ask(&chain, &format!("store/{store}/key"), &key, height, false).value,
+            value,
+            "without a proof"
+        );
     }
     assert!(proven > 20);
     assert_eq!(ask(&chain, "store/nothing/key", b"x", 0, true).code, 22);

@@ -217,7 +217,11 @@ impl TestChain {
         (self.height, self.time_s) = (block.height, block.time_s);
         let first = done.swap_remove(0);
         for other in done {
-            assert_eq!((&other.results, other.app_hash), (&first.results, first.app_hash), "the replicas differ");
+            assert_eq!(
+                (&other.results, other.app_hash),
+                (&first.results, first.app_hash),
+                "the replicas differ"
+            );
         }
         first
     }
@@ -246,13 +250,19 @@ impl TestChain {
     /// Every invariant, and that the indexes and queues are what the records say.
     fn check(&self) {
         let ctx = self.ctx();
-        modules::invariants(&ctx, Depth::Counters).unwrap_or_else(|broken| panic!("height {}: {broken}", self.height));
-        modules::invariants(&ctx, Depth::Full).unwrap_or_else(|broken| panic!("height {}: {broken}", self.height));
+        modules::invariants(&ctx, Depth::Counters)
+            .unwrap_or_else(|broken| panic!("height {}: {broken}", self.height));
+        modules::invariants(&ctx, Depth::Full)
+            .unwrap_or_else(|broken| panic!("height {}: {broken}", self.height));
         let view = self.app().committed().base.state();
         let stated = chain::DERIVED_DIGEST.load(&ctx).unwrap().sum;
         let stores = STORES.iter().map(|(id, _)| *id);
         assert_eq!(chain::derived_sum(view.as_ref(), stores).unwrap(), stated, "the entries' digest");
-        assert_eq!(modules::rebuild(view.as_ref()).unwrap().digest(), stated, "the entries that the records give");
+        assert_eq!(
+            modules::rebuild(view.as_ref()).unwrap().digest(),
+            stated,
+            "the entries that the records give"
+        );
     }
 
     /// The committed state.
@@ -297,13 +307,21 @@ impl TestChain {
         let keys: Vec<_> = by.iter().map(|name| (key(name), self.account(name))).collect();
         let signers: Vec<_> = keys
             .iter()
-            .map(|(key, account)| Signer { key, account_number: account.number, sequence: account.sequence + ahead })
+            .map(|(key, account)| Signer {
+                key,
+                account_number: account.number,
+                sequence: account.sequence + ahead,
+            })
             .collect();
         draft.sign(CHAIN_ID, &signers).bytes
     }
 
     /// The answer of a query of the last state.
-    pub fn query<R: Message + Default>(&self, path: &str, request: &impl Message) -> Result<R, kernel::Status> {
+    pub fn query<R: Message + Default>(
+        &self,
+        path: &str,
+        request: &impl Message,
+    ) -> Result<R, kernel::Status> {
         let answer = query::run(self.app(), path, &request.encode_to_vec(), 0)?;
         assert_eq!(answer.height, self.height);
         Ok(R::decode(answer.value.as_slice()).unwrap())
