@@ -247,7 +247,8 @@ fn expected_facts(ctx: &Ctx, tx: &Tx) -> Result<Option<Vec<Facts>>> {
     Ok(Some(facts))
 }
 
-/// Runs a transaction: the ante, then its messages, all or none. Its result, its typed events, and the fee to burn.
+/// Runs a transaction: the ante, then its messages, all or none. Its result, its typed events (what ABCI shows of them is
+/// in the result alone), and the fee to burn.
 pub fn run_tx(
     ctx: &mut Ctx,
     tx: &Tx,
@@ -260,7 +261,7 @@ pub fn run_tx(
         ctx.attempt(|ctx| run_messages(ctx, tx))
     });
     let gas_used = ctx.gas_used().saturating_sub(before);
-    let events = ctx.take_events();
+    let mut events = ctx.take_events();
     let mut result = match outcome {
         Ok(replies) => succeeded(tx, gas_used, replies),
         Err(Error::Fatal(fatal)) => return Err(fatal),
@@ -270,7 +271,7 @@ pub fn run_tx(
     if let Some(paid) = &paid {
         result.events = tx_events(tx, paid);
     }
-    result.events.extend(events.iter().flat_map(|event| event.rendered.iter().cloned()));
+    events.iter_mut().for_each(|event| result.events.append(&mut event.rendered));
     if result.code == 0 {
         result.events.extend(message_events(tx));
     }

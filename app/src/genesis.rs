@@ -60,29 +60,29 @@ struct Document {
     initial_height: Option<String>,
     #[serde(default)]
     validators: Vec<Value>,
-    app_state: Value,
+    app_state: AppState,
 }
 
-/// Reads `app_state`. The prefix of its addresses is set for this process first, since everything else is read with it.
+/// Reads `app_state`.
 pub fn parse_state(bytes: &[u8]) -> Result<AppState, Error> {
-    let value: Value = read("app_state", bytes)?;
-    require_objects(&value)?;
-    if let Some(prefix) = value.pointer("/kernel/params/bech32_prefix").and_then(Value::as_str) {
-        kernel::address::set_prefix(prefix).map_err(|reject| Error::Field {
-            path: "app_state.kernel.params.bech32_prefix".into(),
-            why: reject.message,
-        })?;
-    }
+    prepare(&read("app_state", bytes)?)?;
     read("app_state", bytes)
 }
 
-/// A module's state is an object: a list would pass for one whose fields all have defaults.
-fn require_objects(state: &Value) -> Result<(), Error> {
+/// Checks what must be known before a state is read: a module's part is an object, as a list would pass for one whose
+/// fields all have defaults. The prefix of its addresses is set for this process, since all else is read with it.
+fn prepare(state: &Value) -> Result<(), Error> {
     let expected = |path: String| Error::Field { path, why: "expected an object".into() };
     let modules = state.as_object().ok_or_else(|| expected("app_state".into()))?;
-    match modules.iter().find(|(_, module)| !module.is_object()) {
-        Some((name, _)) => Err(expected(format!("app_state.{name}"))),
+    if let Some((name, _)) = modules.iter().find(|(_, module)| !module.is_object()) {
+        return Err(expected(format!("app_state.{name}")));
+    }
+    match state.pointer("/kernel/params/bech32_prefix").and_then(Value::as_str) {
         None => Ok(()),
+        Some(prefix) => kernel::address::set_prefix(prefix).map_err(|reject| Error::Field {
+            path: "app_state.kernel.params.bech32_prefix".into(),
+            why: reject.message,
+        }),
     }
 }
 
@@ -101,6 +101,9 @@ fn read<T: serde::de::DeserializeOwned>(root: &str, bytes: &[u8]) -> Result<T, E
 
 /// Checks a whole document as the first block would: its form, and the state that it makes.
 pub fn validate(text: &str) -> Result<Summary, Error> {
+    // Twice, so that a field which is given twice is met, and errors name the lines of this text.
+    let untyped: Value = read("", text.as_bytes())?;
+    prepare(untyped.get("app_state").unwrap_or(&Value::Null))?;
     let document: Document = read("", text.as_bytes())?;
     let field = |path: &str, why: String| Error::Field { path: path.into(), why };
     if document.chain_id.is_empty() || document.chain_id.len() > 50 {
@@ -119,10 +122,10 @@ pub fn validate(text: &str) -> Result<Summary, Error> {
                 .map_err(|_| field("genesis_time", "expected a time after 1970".into()))?
         }
     };
-    let state = parse_state(document.app_state.to_string().as_bytes())?;
     let store = store::MemoryBackend::new(STORES);
     let view = store.view(None).map_err(|e| field("app_state", e.to_string()))?;
-    let genesis = build(&store, view.as_ref(), &document.chain_id, initial_height, time_s, state)?;
+    let genesis =
+        build(&store, view.as_ref(), &document.chain_id, initial_height, time_s, document.app_state)?;
     Ok(Summary {
         chain_id: document.chain_id,
         app_hash: genesis.app_hash,

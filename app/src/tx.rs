@@ -16,8 +16,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::modules::{self, Msg};
 
-/// The most bytes of a transaction.
-pub const TX_BYTES_MAX: usize = 128 * 1024;
+/// The most bytes of a transaction whatever the parameters say; they may allow fewer.
+pub const TX_BYTES_MAX: usize = 256 * 1024;
 /// The most messages of a transaction.
 pub const MESSAGES_MAX: usize = 64;
 /// The most signers of a transaction.

@@ -5,12 +5,14 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use localnet::bench::{self, KvSource, LoadOptions};
+use localnet::bench::{self, BidLoad, KvSource, LoadOptions, TxSource};
 use localnet::demo::cast::{Cast, MNEMONIC};
 use localnet::demo::{self, Screen};
 use localnet::net::control::{self, Answer, Control, NodeStatus, Request};
 use localnet::net::{App, Error, Net, Spec, Timing};
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
+use underbid::client::chain::Client;
 
 #[derive(Parser)]
 #[command(version, about = "A net of real CometBFT validators on this machine")]
@@ -61,6 +63,9 @@ enum BenchCommand {
         /// Senders, spread over the nodes.
         #[arg(long, default_value_t = 4)]
         senders: usize,
+        /// How many bids are signed before the measurement; it ends when all are sent.
+        #[arg(long, default_value_t = 60_000)]
+        bids: usize,
         /// The size of a transaction of the key-value store.
         #[arg(long, default_value_t = 250)]
         tx_bytes: usize,
@@ -252,16 +257,21 @@ async fn demo(args: DemoArgs) -> Outcome {
         true => println!("{}", serde_json::to_string_pretty(&summary)?),
         false => println!("{summary}"),
     }
-    if !exit {
+    if exit {
+        net.stop().await;
+        drop(net);
+    } else {
         print_addresses(screen, &net);
-        return keep(&dir, net).await;
+        keep(&dir, net).await?;
     }
-    net.stop().await;
-    drop(net);
     if !summary.ok {
-        return Err(format!("the demo failed; its net is left in {}", dir.display()).into());
+        return Err(format!("not everything happened as it should; the net is left in {}", dir.display()).into());
     }
-    Ok(Net::remove(&dir)?)
+    // What was left running may be looked at afterwards, or started again.
+    if exit {
+        Net::remove(&dir)?;
+    }
+    Ok(())
 }
 
 fn print_addresses(screen: Screen, net: &Net) {
@@ -300,14 +310,23 @@ async fn run_bench(command: BenchCommand) -> Outcome {
                 print_report(&report, json)?;
                 net.stop().await;
             }
-            BenchCommand::Load { net, seconds, senders, tx_bytes, pending_max, json } => {
-                if matches!(net.app, AppName::Underbid) {
-                    return Err("this load is for --app kvstore".into());
-                }
-                let (_dir, net) = net.temporary().await?;
-                let sources = (0..senders).map(|sender| KvSource::new(sender, tx_bytes)).collect();
+            BenchCommand::Load { net, seconds, senders, bids, tx_bytes, pending_max, json } => {
                 let duration = Duration::from_secs(seconds);
                 let options = LoadOptions { duration, pending_max, ..LoadOptions::default() };
+                let load = BidLoad::new(senders, bids)?;
+                let (_dir, net) = match net.app {
+                    AppName::Kvstore => net.temporary().await?,
+                    AppName::Underbid => net.temporary_with(|genesis| Ok(load.genesis(genesis)?)).await?,
+                };
+                let sources: Vec<Box<dyn TxSource>> = match net.manifest().app {
+                    App::Kvstore => {
+                        (0..senders).map(|sender| boxed(KvSource::new(sender, tx_bytes))).collect()
+                    }
+                    App::Underbid { .. } => {
+                        let client = Client::connect(net.node(0)?.rpc().url()).await?;
+                        load.sign(&client).await?.into_iter().map(boxed).collect()
+                    }
+                };
                 let report = bench::measure_load(&net, sources, &options).await?;
                 print_report(&report, json)?;
                 net.stop().await;
@@ -348,11 +367,25 @@ impl NetArgs {
     }
 
     /// A net in a directory of its own. The net comes second, so that it is dropped before its files are.
-    async fn temporary(&self) -> Result<(TemporaryDir, Net), Error> {
+    async fn temporary(&self) -> Result<(TemporaryDir, Net), Box<dyn std::error::Error>> {
+        self.temporary_with(Ok).await
+    }
+
+    /// The same with another genesis document.
+    async fn temporary_with(
+        &self,
+        change: impl FnOnce(Value) -> Result<Value, Box<dyn std::error::Error>>,
+    ) -> Result<(TemporaryDir, Net), Box<dyn std::error::Error>> {
         let dir = TemporaryDir(std::env::temp_dir().join(format!("localnet-{}", std::process::id())));
-        let net = Net::up(self.spec(&dir.0)?).await?;
+        let spec = self.spec(&dir.0)?;
+        let genesis = change(spec.genesis)?;
+        let net = Net::up(Spec { genesis, ..spec }).await?;
         Ok((dir, net))
     }
+}
+
+fn boxed(source: impl TxSource) -> Box<dyn TxSource> {
+    Box::new(source)
 }
 
 /// The directory of a net that nobody needs afterwards.

@@ -92,7 +92,8 @@ async fn the_demo_plays_every_story_and_all_money_adds_up() {
     assert!(output.status.success(), "{log}");
 
     let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let number = |value: &Value| value.as_str().map_or(value.as_u64().map(u128::from), |text| text.parse().ok());
+    let number =
+        |value: &Value| value.as_str().map_or(value.as_u64().map(u128::from), |text| text.parse().ok());
     let list = |key: &str| summary[key].as_array().unwrap();
     let ended: Vec<(&str, &str)> = list("orders")
         .iter()
@@ -126,7 +127,8 @@ async fn the_demo_plays_every_story_and_all_money_adds_up() {
         let supply = list("supplies").iter().find(of_denom).unwrap();
         assert_eq!(Some(ends.sum()), number(&supply["end"]), "{denom}");
     }
-    let hashes: Vec<&str> = list("validators").iter().map(|node| node["app_hash"].as_str().unwrap()).collect();
+    let hashes: Vec<&str> =
+        list("validators").iter().map(|node| node["app_hash"].as_str().unwrap()).collect();
     assert_eq!(hashes.len(), 4);
     assert!(hashes.iter().all(|hash| hash.len() == 64 && *hash == hashes[0]));
     assert!(!dir.path().join("net").exists(), "expected the net of a demo that went well to be removed");

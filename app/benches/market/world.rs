@@ -150,9 +150,7 @@ fn genesis(keys: &[Key], size: Size) -> AppState {
         sequence: 0,
     };
     AppState {
-        kernel: chain::Genesis {
-            params: chain::Params { max_billing_step_s: 60, bech32_prefix: "underbid".into() },
-        },
+        kernel: chain::Genesis::new(chain::Params { max_billing_step_s: 60, bech32_prefix: "underbid".into() }),
         auth: auth::Genesis {
             params: auth_params,
             accounts: keys.iter().map(account).collect(),

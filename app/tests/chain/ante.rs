@@ -427,3 +427,19 @@ fn a_transaction_tells_its_fee_sequence_and_messages() {
     assert_eq!(value("message", "sender"), Some(text("alice")));
     assert!(value("transfer", "amount").is_some());
 }
+
+#[test]
+fn the_network_sets_how_many_sign_and_what_it_costs() {
+    let gas_with = |cost: u64| {
+        let mut state = genesis_state();
+        state["auth"]["params"]["signatures_max"] = 2.into();
+        state["auth"]["params"]["secp256k1_cost"] = cost.into();
+        let mut chain = TestChain::with(vec![Home::memory()], &state);
+        let three: Vec<_> = ["alice", "carol", "dave"].map(|name| send(name, "bob", 1)).into();
+        assert_eq!(chain.run(chain.sign(&draft(&three), &["alice", "carol", "dave"])).code, 18);
+        let result = chain.run(chain.sign(&draft(&three[..2]), &["alice", "carol"]));
+        assert_eq!(result.code, 0, "{}", result.log);
+        result.gas_used
+    };
+    assert_eq!(gas_with(5_000) - gas_with(1_000), 2 * 4_000);
+}

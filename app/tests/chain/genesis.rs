@@ -42,7 +42,7 @@ fn broken(pointer: &str, value: Value, named: &str) {
         Err(error) => error.to_string(),
     };
     assert!(error.contains(named), "{pointer}: expected {named:?} in {error:?}");
-    assert!(error.len() < 600, "{error}");
+    assert!(error.len() < 1_000, "{error}");
 }
 
 #[test]
@@ -98,6 +98,15 @@ fn an_error_names_the_field() {
     }
     broken("/app_state/kernel/params/bech32_prefix", json!("other"), "app_state.kernel.params.bech32_prefix");
     broken("/app_state/kernel/params/bech32_prefix", json!("Über"), "app_state.kernel.params.bech32_prefix");
+}
+
+#[test]
+fn a_field_that_is_given_twice_is_an_error() {
+    for field in [r#""chain_id": "underbid-local-1","#, r#""fee_ppm": 20000,"#, r#""bids_max": 32,"#] {
+        let error = validate(&LOCALNET.replacen(field, &field.repeat(2), 1)).unwrap_err().to_string();
+        assert!(error.contains("duplicate field"), "{field}: {error}");
+    }
+    assert!(validate("").is_err() && validate("[]").is_err() && validate(&"[".repeat(100_000)).is_err());
 }
 
 #[test]

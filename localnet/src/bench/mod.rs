@@ -1,5 +1,6 @@
 //! Measurements on a running net: how often it makes a block, and how many transactions it commits.
 
+mod bids;
 mod interval;
 mod load;
 
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use bids::{BidLoad, BidSource};
 pub use interval::{Intervals, measure_interval};
 pub use load::{KvSource, LoadOptions, LoadReport, TxSource, measure_load};
 

@@ -31,10 +31,11 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// A rate (ucredit a second times 10^18) in CREDIT an hour.
+/// A rate (ucredit a second times 10^18) in CREDIT an hour, rounded to four digits.
 pub fn per_hour(rate: u128) -> String {
-    let ucredit = rate.saturating_mul(3600) / E18;
-    format!("{}.{:04}", ucredit / 1_000_000, ucredit % 1_000_000 / 100)
+    let digit = 100 * E18;
+    let tenths_of_milli = (rate.saturating_mul(3600).saturating_add(digit / 2)) / digit;
+    format!("{}.{:04}", tenths_of_milli / 10_000, tenths_of_milli % 10_000)
 }
 
 /// A rate of so many ucredit an hour.
@@ -47,12 +48,15 @@ pub fn units(amount: u128) -> String {
     format!("{}.{:06}", amount / 1_000_000, amount % 1_000_000)
 }
 
-/// Parts per million as a percentage.
-pub fn percent(ppm: u32) -> String {
-    format!("{}.{:01}%", ppm / 10_000, ppm % 10_000 / 1_000)
-}
+#[cfg(test)]
+mod tests {
+    use super::{per_hour, rate_of_hourly, units};
 
-/// The words of a name such as `OutOfFunds` or `ORDER_CLOSE_REASON_EXPIRED` without `prefix`, in lower case.
-pub fn words(name: &str, prefix: &str) -> String {
-    name.trim_start_matches(prefix).to_lowercase().replace('_', " ")
+    #[test]
+    fn rates_and_amounts_are_shown_as_people_say_them() {
+        assert_eq!(per_hour(rate_of_hourly(2_400_000)), "2.4000");
+        assert_eq!(per_hour(555_555_555_555_555_555_555), "2.0000");
+        assert_eq!(per_hour(0), "0.0000");
+        assert_eq!(units(1_000_001), "1.000001");
+    }
 }

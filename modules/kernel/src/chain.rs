@@ -57,11 +57,13 @@ crate::record! {
     pub struct SeedRange { /** The oldest. */ pub oldest: u64 = 1 }
 
     /// Why a module or a message type is switched off.
-    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
     pub struct Paused { /** The reason. */ pub reason: String = 1, /** Since this height. */ pub since: At<Height> = 2 }
 
     /// A planned upgrade.
-    #[derive(Clone, Debug, PartialEq, Eq)]
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
     pub struct Upgrade {
         /// The name that the new binary knows.
         pub name: String = 1,
@@ -121,17 +123,50 @@ pub const fn schema(store: StoreId) -> Item<Schema> {
 pub struct Genesis {
     /// The parameters.
     pub params: Params,
+    /// Where the billing clock starts: an export names it, so that a live lease pays for no gap. Without it the clock
+    /// starts at the genesis time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub billing: Option<At<Billing>>,
+    /// What is switched off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paused: Vec<PausedName>,
+    /// The planned upgrade.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<Upgrade>,
 }
 
-/// Writes the first records. `ctx.block.time` is the genesis time; the billing clock starts there.
+impl Genesis {
+    /// A new chain's.
+    pub const fn new(params: Params) -> Self {
+        Self { params, billing: None, paused: Vec::new(), upgrade: None }
+    }
+}
+
+/// A module or a message type that is switched off, in a genesis document.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PausedName {
+    /// Its name.
+    pub name: String,
+    /// Why and since when.
+    pub paused: Paused,
+}
+
+/// Writes the first records. `ctx.block.time` is the genesis time.
 pub fn init_genesis(ctx: &mut Ctx, genesis: &Genesis) -> Result<()> {
     if genesis.params.max_billing_step_s == 0 {
         return Err(Reject::invalid_request("params.max_billing_step_s: expected at least 1").into());
     }
     schema(STORE).set(ctx, &Schema { version: SCHEMA })?;
     PARAMS.set(ctx, &genesis.params)?;
-    let billing = At::new(ctx.block.time.value());
+    let billing = genesis.billing.unwrap_or_else(|| At::new(ctx.block.time.value()));
     ctx.block.billing = billing;
+    for PausedName { name, paused } in &genesis.paused {
+        PAUSED.set(ctx, name, paused)?;
+    }
+    if let Some(upgrade) = &genesis.upgrade {
+        UPGRADE.set(ctx, upgrade)?;
+    }
     CLOCK.set(ctx, &Clock { header: ctx.block.time, billing })?;
     EVENT_LOG.set(ctx, &EventLog { hash: [0; 32] })?;
     DERIVED_DIGEST.set(ctx, &DerivedDigest { sum: [0; 32] })?;
@@ -143,7 +178,13 @@ pub fn init_genesis(ctx: &mut Ctx, genesis: &Genesis) -> Result<()> {
 
 /// The kernel's part of an export.
 pub fn export_genesis(ctx: &Ctx) -> Result<Genesis> {
-    Ok(Genesis { params: PARAMS.load(ctx)? })
+    let mut paused = Vec::new();
+    PAUSED.for_each(ctx, |name, value| {
+        paused.push(PausedName { name, paused: value });
+        Ok(())
+    })?;
+    let billing = Some(CLOCK.load(ctx)?.billing);
+    Ok(Genesis { params: PARAMS.load(ctx)?, billing, paused, upgrade: UPGRADE.get(ctx)? })
 }
 
 /// Moves the clocks to the block in `ctx` and keeps its seed. The billing clock advances with whole seconds of header

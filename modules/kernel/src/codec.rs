@@ -4,6 +4,10 @@
 //! amounts as 16 bytes big-endian, addresses as 20. Reading accepts exactly what writing produces, so a value has one
 //! encoding, and `underbid.<module>.store.v1` describes it for everyone else.
 
+mod macros;
+#[cfg(test)]
+mod tests;
+
 pub use prost::encoding::WireType;
 use prost::encoding::{decode_varint, encode_key, encode_varint, encoded_len_varint};
 
@@ -74,6 +78,9 @@ const fn wire_number(wire: WireType) -> u64 {
         WireType::ThirtyTwoBit => 5,
     }
 }
+
+/// Room for most messages, so that writing one allocates once.
+const MESSAGE_ROOM: usize = 512;
 
 /// A length that fits the wire.
 pub fn length(bytes: usize) -> u64 {
@@ -384,7 +391,7 @@ pub trait Fields: Sized {
 
     /// The whole message.
     fn to_message(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = Vec::with_capacity(MESSAGE_ROOM);
         self.write_fields(&mut out);
         out
     }
@@ -464,243 +471,3 @@ pub trait Scalar {}
 impl Scalar for u32 {}
 impl Scalar for u64 {}
 impl Scalar for Amount {}
-
-/// Declares a message: `record! { pub struct Line { pub total: u32 = 1, ... } }`, tags ascending. It can be a table's
-/// value (version 1) and a field of another record.
-#[macro_export]
-macro_rules! record {
-    ($($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$fmeta:meta])* $fvis:vis $field:ident : $type:ty = $tag:literal),* $(,)? })*) => {$(
-        $(#[$meta])*
-        $vis struct $name { $($(#[$fmeta])* $fvis $field: $type,)* }
-        $crate::message!($name { $($field: $type = $tag,)* });
-        impl $crate::codec::Record for $name {
-            fn encode(&self, out: &mut Vec<u8>) {
-                $crate::codec::Fields::write_fields(self, out);
-            }
-            fn decode(version: u8, body: &[u8]) -> Option<Self> {
-                (version == <Self as $crate::codec::Record>::VERSION)
-                    .then(|| <Self as $crate::codec::Fields>::from_message(body))?
-            }
-        }
-    )*};
-}
-
-/// The codec of a struct's fields; [`record!`](crate::record) and [`event!`](crate::event) use it.
-#[macro_export]
-macro_rules! message {
-    ($name:ident { $($field:ident : $type:ty = $tag:literal),* $(,)? }) => {
-        impl $crate::codec::Fields for $name {
-            #[allow(unused_variables)]
-            fn write_fields(&self, out: &mut Vec<u8>) {
-                $(if !$crate::codec::Field::is_default(&self.$field) {
-                    $crate::codec::Field::write(&self.$field, $tag, out);
-                })*
-            }
-            #[allow(unused_variables)]
-            fn read_fields(reader: &mut $crate::codec::Reader<'_>) -> Option<Self> {
-                Some(Self { $($field: reader.field::<$type>($tag)?,)* })
-            }
-            #[allow(unused_variables)]
-            fn render_fields(&self, out: &mut Vec<(&'static str, String)>) {
-                $(out.push((stringify!($field), $crate::codec::Render::render(&self.$field)));)*
-            }
-        }
-        impl $crate::codec::Field for $name {
-            const WIRE: $crate::codec::WireType = $crate::codec::WireType::LengthDelimited;
-            fn is_default(&self) -> bool {
-                false
-            }
-            fn write(&self, tag: u32, out: &mut Vec<u8>) {
-                $crate::codec::write_bytes(tag, &$crate::codec::Fields::to_message(self), out);
-            }
-            fn read(reader: &mut $crate::codec::Reader<'_>, _: u32) -> Option<Self> {
-                $crate::codec::Fields::from_message(reader.bytes()?)
-            }
-            fn absent() -> Option<Self> {
-                None
-            }
-        }
-        impl $crate::codec::Repeated for $name {}
-        impl $crate::codec::Render for $name {
-            fn render(&self) -> String {
-                let mut fields = Vec::new();
-                $crate::codec::Fields::render_fields(self, &mut fields);
-                let fields: Vec<_> = fields.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
-                format!("({})", fields.join(" "))
-            }
-        }
-    };
-}
-
-/// Declares one of several messages: a field that holds a message in which exactly one field is set.
-#[macro_export]
-macro_rules! one_of {
-    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$vmeta:meta])* $variant:ident ( $type:ty ) = $tag:literal),* $(,)? }) => {
-        $(#[$meta])*
-        $vis enum $name { $($(#[$vmeta])* $variant($type),)* }
-        impl $crate::codec::Field for $name {
-            const WIRE: $crate::codec::WireType = $crate::codec::WireType::LengthDelimited;
-            fn is_default(&self) -> bool {
-                false
-            }
-            fn write(&self, tag: u32, out: &mut Vec<u8>) {
-                let mut body = Vec::new();
-                match self {
-                    $(Self::$variant(inner) => $crate::codec::Field::write(inner, $tag, &mut body),)*
-                }
-                $crate::codec::write_bytes(tag, &body, out);
-            }
-            fn read(reader: &mut $crate::codec::Reader<'_>, _: u32) -> Option<Self> {
-                let mut body = $crate::codec::Reader::new(reader.bytes()?);
-                $(if body.take_key($tag, <$type as $crate::codec::Field>::WIRE) {
-                    let value = <$type as $crate::codec::Field>::read(&mut body, $tag)?;
-                    return body.is_empty().then_some(Self::$variant(value));
-                })*
-                None
-            }
-            fn absent() -> Option<Self> {
-                None
-            }
-        }
-        impl $crate::codec::Render for $name {
-            fn render(&self) -> String {
-                match self {
-                    $(Self::$variant(inner) => {
-                        format!("{}{}", stringify!($variant), $crate::codec::Render::render(inner))
-                    })*
-                }
-            }
-        }
-    };
-}
-
-/// Declares a plain enumeration; the numbers are those of its proto enum, without a zero.
-#[macro_export]
-macro_rules! enumeration {
-    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$vmeta:meta])* $variant:ident = $number:literal),* $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        $vis enum $name { $($(#[$vmeta])* $variant,)* }
-        impl $name {
-            /// Its number in the protos.
-            pub const fn number(self) -> u32 {
-                match self { $(Self::$variant => $number,)* }
-            }
-            /// The one with a number.
-            pub const fn from_number(number: u32) -> Option<Self> {
-                match number { $($number => Some(Self::$variant),)* _ => None }
-            }
-            /// Its name.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => stringify!($variant),)* }
-            }
-        }
-        impl $crate::codec::Field for $name {
-            const WIRE: $crate::codec::WireType = $crate::codec::WireType::Varint;
-            fn is_default(&self) -> bool {
-                false
-            }
-            fn write(&self, tag: u32, out: &mut Vec<u8>) {
-                $crate::codec::Field::write(&self.number(), tag, out);
-            }
-            fn read(reader: &mut $crate::codec::Reader<'_>, tag: u32) -> Option<Self> {
-                Self::from_number(<u32 as $crate::codec::Field>::read(reader, tag)?)
-            }
-            fn absent() -> Option<Self> {
-                None
-            }
-        }
-        impl $crate::codec::Render for $name {
-            fn render(&self) -> String {
-                self.name().to_owned()
-            }
-        }
-    };
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::time::Billing;
-
-    enumeration! { /// A kind.
-        enum Kind { A = 1, B = 2 }
-    }
-    record! {
-        /// Leaf.
-        #[derive(Clone, Debug, PartialEq)]
-        struct Leaf { name: String = 1, amount: Amount = 2 }
-        /// All kinds of fields.
-        #[derive(Clone, Debug, PartialEq)]
-        struct Whole {
-            id: u64 = 1, small: u16 = 2, flag: bool = 3, at: At<Billing> = 4, maybe: Option<u32> = 5, leaf: Leaf = 6,
-            leaves: Vec<Leaf> = 7, owner: Address = 8, parts: [u32; 5] = 9, kind: Kind = 10, choice: Choice = 11,
-            rate: u128 = 12, last: [u8; 32] = 15, amounts: [Amount; 2] = 16,
-        }
-    }
-    one_of! { /// A choice.
-        #[derive(Clone, Debug, PartialEq)]
-        enum Choice { Left(Leaf) = 1, Right(u64) = 2 }
-    }
-
-    fn sample() -> Whole {
-        let leaf = Leaf { name: "x".into(), amount: Amount::from(7) };
-        Whole {
-            id: 300,
-            small: 0,
-            flag: true,
-            at: At::new(9),
-            maybe: Some(0),
-            leaf: leaf.clone(),
-            leaves: vec![leaf.clone(), leaf],
-            owner: Address([3; 20]),
-            parts: [0, 1, 128, 70000, u32::MAX],
-            kind: Kind::B,
-            choice: Choice::Right(0),
-            rate: 5,
-            last: [1; 32],
-            amounts: [Amount::ZERO, Amount::from(3)],
-        }
-    }
-
-    #[test]
-    fn a_record_reads_what_it_writes() {
-        let whole = sample();
-        assert_eq!(Whole::from_message(&whole.to_message()), Some(whole));
-    }
-
-    proptest! {
-        #[test]
-        fn reading_accepts_only_what_writing_produces(at in 0usize..400, byte: u8, cut in 0usize..400) {
-            let bytes = sample().to_message();
-            let mut changed = bytes.clone();
-            if let Some(b) = changed.get_mut(at) { *b = byte; }
-            changed.truncate(cut.max(1));
-            if let Some(read) = Whole::from_message(&changed) {
-                prop_assert_eq!(read.to_message(), changed);
-            }
-        }
-
-        #[test]
-        fn arbitrary_bytes_never_panic(bytes: Vec<u8>) {
-            if let Some(read) = Whole::from_message(&bytes) {
-                prop_assert_eq!(read.to_message(), bytes);
-            }
-        }
-    }
-
-    #[test]
-    fn non_canonical_forms_are_refused() {
-        assert!(Leaf::from_message(&[]).is_some());
-        assert!(Leaf::from_message(&[0x0a, 0]).is_none(), "a default written out");
-        assert!(Leaf::from_message(&[0x0a, 0x81, 0x00, b'x']).is_none(), "a long varint");
-        assert!(Leaf::from_message(&[0x0a, 1, b'x', 0x0a, 1, b'x']).is_none(), "a field twice");
-        assert!(Leaf::from_message(&[0x1a, 1, b'x']).is_none(), "an unknown field");
-        assert!(
-            Leaf::from_message(&[0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]).is_none(),
-            "a length beyond the input"
-        );
-    }
-}

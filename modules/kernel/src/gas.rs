@@ -29,12 +29,6 @@ pub enum Cost {
         /// Its encoded length.
         bytes: usize,
     },
-    /// One byte of a transaction.
-    TxByte,
-    /// Checking a secp256k1 signature.
-    Secp256k1,
-    /// Checking an ed25519 signature.
-    Ed25519,
     /// A fixed amount, of a message's own.
     Fixed(u64),
 }
@@ -47,9 +41,6 @@ pub fn price(cost: Cost, _app_version: u32) -> u64 {
         Cost::Remove { key } => linear(1_000, 3, key, 0),
         Cost::Scan => 1_000,
         Cost::Event { bytes } => linear(200, 2, bytes, 0),
-        Cost::TxByte => 10,
-        Cost::Secp256k1 => 1_000,
-        Cost::Ed25519 => 590,
         Cost::Fixed(gas) => gas,
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     error::{Fatal, Result},
     key::{Key, KeyBuf, prefix_end},
     queue::DueQueue,
-    table::{Map, PAGE, Page, from_bytes, to_bytes},
+    table::{KEY_ROOM, Map, PAGE, Page, from_bytes, to_bytes},
     time::{At, Height},
 };
 
@@ -34,21 +34,22 @@ crate::record! {
 /// The entries of one record.
 pub struct Derived {
     key: KeyBuf,
-    entries: BTreeSet<KeyBuf>,
+    entries: Vec<KeyBuf>,
 }
 
 impl Derived {
     /// The entries of a record that has none yet.
     pub fn new(key: &impl Key) -> Self {
-        Self { key: key.to_bytes(), entries: BTreeSet::new() }
+        Self { key: key.to_bytes(), entries: Vec::new() }
     }
 
     /// An index entry: `tag`, the part by which the record is found, the record's key.
     pub fn index(&mut self, tag: u8, part: &impl Key) {
-        let mut entry = vec![tag];
+        let mut entry = KeyBuf::with_capacity(self.key.len().saturating_add(KEY_ROOM));
+        entry.push(tag);
         part.write(&mut entry);
         entry.extend_from_slice(&self.key);
-        self.entries.insert(entry);
+        self.entries.push(entry);
     }
 
     /// A queue entry: the record is due at `at`.
@@ -120,7 +121,7 @@ impl<K: Key, V: Indexed<K>> IndexedMap<K, V> {
         let row = self.key(key);
         let before = match ctx.peek(store, &row)? {
             Some(bytes) => self.entries(key, &from_bytes(store, &row, &bytes)?),
-            None => BTreeSet::new(),
+            None => Vec::new(),
         };
         let after = value.map(|value| self.entries(key, value)).unwrap_or_default();
         let bytes = value.map(to_bytes);
@@ -129,18 +130,23 @@ impl<K: Key, V: Indexed<K>> IndexedMap<K, V> {
             Some(bytes) => ctx.set(store, &row, bytes)?,
             None => ctx.remove(store, &row)?,
         }
-        for gone in before.difference(&after) {
-            ctx.put_derived(store, gone, false);
-        }
-        for new in after.difference(&before) {
-            ctx.put_derived(store, new, true);
+        if before != after {
+            for gone in before.iter().filter(|entry| after.binary_search(entry).is_err()) {
+                ctx.put_derived(store, gone, false);
+            }
+            for new in after.iter().filter(|entry| before.binary_search(entry).is_err()) {
+                ctx.put_derived(store, new, true);
+            }
         }
         Ok(length)
     }
 
-    fn entries(&self, key: &K, value: &V) -> BTreeSet<KeyBuf> {
+    /// The entries of a record, sorted, each once.
+    fn entries(&self, key: &K, value: &V) -> Vec<KeyBuf> {
         let mut derived = Derived::new(key);
         value.derive(key, &mut derived);
+        derived.entries.sort_unstable();
+        derived.entries.dedup();
         derived.entries
     }
 
@@ -240,7 +246,7 @@ pub struct DerivedSink {
 }
 
 impl DerivedSink {
-    fn extend(&mut self, store: StoreId, entries: BTreeSet<KeyBuf>) {
+    fn extend(&mut self, store: StoreId, entries: Vec<KeyBuf>) {
         for entry in entries {
             self.digest = self.digest.wrapping_add(entry_hash(store, &entry));
             self.entries.insert((store, entry));

@@ -16,7 +16,7 @@ pub trait Key: Sized {
 
     /// The part alone.
     fn to_bytes(&self) -> KeyBuf {
-        let mut out = KeyBuf::new();
+        let mut out = KeyBuf::with_capacity(crate::table::KEY_ROOM);
         self.write(&mut out);
         out
     }

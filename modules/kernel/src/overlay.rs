@@ -49,8 +49,16 @@ impl Overlay {
         key: &[u8],
         value: Option<Bytes>,
     ) -> Result<(), Fatal> {
-        self.get(view, space, key)?;
-        self.replace(space, key, value);
+        let slots = self.slots.entry(space).or_default();
+        let before = match slots.get_mut(key) {
+            Some(slot) => std::mem::replace(&mut slot.now, value),
+            None => {
+                let base = view.get(space, key)?;
+                slots.insert(key.to_vec(), Slot { base: base.clone(), now: value });
+                base
+            }
+        };
+        self.journal.push((space, key.to_vec(), before));
         Ok(())
     }
 
@@ -58,16 +66,14 @@ impl Overlay {
     pub fn put_derived(&mut self, space: Space, key: &[u8], present: bool) {
         let marker = |present: bool| present.then(Bytes::new);
         let slots = self.slots.entry(space).or_default();
-        if !slots.contains_key(key) {
-            slots.insert(key.to_vec(), Slot { base: marker(!present), now: marker(!present) });
-        }
-        self.replace(space, key, marker(present));
-    }
-
-    fn replace(&mut self, space: Space, key: &[u8], value: Option<Bytes>) {
-        if let Some(slot) = self.slots.get_mut(&space).and_then(|slots| slots.get_mut(key)) {
-            self.journal.push((space, key.to_vec(), std::mem::replace(&mut slot.now, value)));
-        }
+        let before = match slots.get_mut(key) {
+            Some(slot) => std::mem::replace(&mut slot.now, marker(present)),
+            None => {
+                slots.insert(key.to_vec(), Slot { base: marker(!present), now: marker(present) });
+                marker(!present)
+            }
+        };
+        self.journal.push((space, key.to_vec(), before));
     }
 
     pub fn mark(&self) -> Mark {

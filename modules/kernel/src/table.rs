@@ -12,11 +12,17 @@ use crate::{
     key::{Key, KeyBuf, prefix_end},
 };
 
-/// The version byte and the message.
+/// Room for most keys, so that making one allocates once.
+pub(crate) const KEY_ROOM: usize = 64;
+/// Room for most records.
+const RECORD_ROOM: usize = 512;
+
+/// The version byte and the message, without spare room: a store keeps them.
 pub(crate) fn to_bytes<V: Record>(value: &V) -> Vec<u8> {
-    let mut bytes = vec![V::VERSION];
+    let mut bytes = Vec::with_capacity(RECORD_ROOM);
+    bytes.push(V::VERSION);
     value.encode(&mut bytes);
-    bytes
+    bytes.as_slice().to_vec()
 }
 
 /// A record from its bytes; what this binary can't have written is a corrupt store.
@@ -85,7 +91,8 @@ impl<K: Key, V: Record> Map<K, V> {
 
     /// A record's key in its store: what a proof proves.
     pub fn key(&self, key: &K) -> KeyBuf {
-        let mut bytes = vec![self.tag];
+        let mut bytes = KeyBuf::with_capacity(KEY_ROOM);
+        bytes.push(self.tag);
         key.write(&mut bytes);
         bytes
     }

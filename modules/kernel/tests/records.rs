@@ -1,4 +1,10 @@
 //! The kernel's records are what their proto file says, byte for byte.
+#![allow(
+    clippy::unwrap_used,
+    clippy::as_conversions,
+    clippy::arithmetic_side_effects,
+    reason = "a test stops where its assumption fails"
+)]
 
 use kernel::{Address, At, Event, Fields, Hold, chain, event::AbciEvent, queue::ItemHeld};
 use prost::Message;

@@ -42,7 +42,7 @@ fn import(block: &kernel::Block, document: &Document) -> Result<Ctx> {
     let backend = MemoryBackend::new(&stores());
     let mut ctx = Ctx::new(backend.view(None).unwrap(), Mode::Deliver, block.clone());
     let params = chain::Params { max_billing_step_s: 60, bech32_prefix: "underbid".into() };
-    chain::init_genesis(&mut ctx, &chain::Genesis { params })?;
+    chain::init_genesis(&mut ctx, &chain::Genesis::new(params))?;
     ctx.block.billing = block.billing;
     auth::Auth::init_genesis(&mut ctx, serde_json::from_str(&document.auth).unwrap())?;
     bank::Bank::init_genesis(&mut ctx, serde_json::from_str(&document.bank).unwrap())?;

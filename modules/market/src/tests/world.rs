@@ -102,7 +102,7 @@ impl World {
         let backend = MemoryBackend::new(&stores());
         let mut ctx = Ctx::new(backend.view(None).unwrap(), Mode::Deliver, genesis_block());
         let kernel = chain::Params { max_billing_step_s: 60, bech32_prefix: "underbid".into() };
-        chain::init_genesis(&mut ctx, &chain::Genesis { params: kernel }).unwrap();
+        chain::init_genesis(&mut ctx, &chain::Genesis::new(kernel)).unwrap();
         auth::Auth::init_genesis(&mut ctx, auth::Genesis::default()).unwrap();
         bank::Bank::init_genesis(&mut ctx, bank::Genesis::default()).unwrap();
         let escrow = escrow::Genesis { params: escrow::Params::new(who("authority")) };
