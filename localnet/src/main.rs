@@ -265,7 +265,9 @@ async fn demo(args: DemoArgs) -> Outcome {
         keep(&dir, net).await?;
     }
     if !summary.ok {
-        return Err(format!("not everything happened as it should; the net is left in {}", dir.display()).into());
+        return Err(
+            format!("not everything happened as it should; the net is left in {}", dir.display()).into()
+        );
     }
     // What was left running may be looked at afterwards, or started again.
     if exit {

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use kernel::E18;
 use localnet::demo::Stage;
-use localnet::demo::board::{Board, RoundStage};
+use localnet::demo::board::Board;
 use localnet::demo::cast::Cast;
+use localnet::demo::orders::RoundStage;
 use localnet::demo::plot::{Fate, Plan, plans};
 use localnet::demo::stage::{PATIENCE, money, wait_until_active};
 use localnet::net::{App, Net, Spec, read_genesis};

@@ -151,7 +151,7 @@ fn badly_made(chain: &TestChain) -> Vec<Case> {
             18,
             changed(chain, |tx| tx.auth_info.as_mut().unwrap().fee.as_mut().unwrap().granter = text("bob")),
         ),
-        ("too many bytes", 21, of(chain, "alice", |draft| draft.memo = "x".repeat(128 * 1024))),
+        ("too many bytes", 21, of(chain, "alice", |draft| draft.memo = "x".repeat(256 * 1024))),
     ]
 }
 

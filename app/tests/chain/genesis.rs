@@ -165,6 +165,8 @@ fn a_chain_can_begin_with_the_state_of_another() {
     let state = chain.export();
     assert_eq!(state["market"]["orders"].as_array().unwrap().len(), 2);
     assert_eq!(reexported(&state, chain.height + 1, chain.time_s), state);
+    // The billing clock goes on where it stood: a day between the chains bills nobody.
+    assert_eq!(reexported(&state, chain.height + 1, chain.time_s + 86_400), state);
 
     // It goes on: the lease is paid, the auction is decided, nothing can be used twice.
     let homes = vec![Home::memory(), Home::disk()];

@@ -336,6 +336,7 @@ impl TestChain {
     pub fn holdings(&self) -> Value {
         let mut state = self.export();
         state["auth"]["base_fee"] = Value::Null;
+        state["kernel"]["billing"] = Value::Null;
         state
     }
 }

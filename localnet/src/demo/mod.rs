@@ -11,6 +11,7 @@ pub mod bot;
 pub mod cast;
 pub mod facts;
 pub mod ledger;
+pub mod orders;
 pub mod plot;
 mod queries;
 mod report;

@@ -5,8 +5,9 @@ use std::io::{IsTerminal, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::board::{Board, OrderView, RoundStage, Shared};
+use super::board::{Board, Shared};
 use super::facts::{per_hour, units};
+use super::orders::{OrderView, RoundStage};
 
 /// How often the table is drawn, and how often new lines are printed.
 pub const FRAME: Duration = Duration::from_millis(200);

@@ -13,10 +13,11 @@ use underbid::client::chain::Client;
 use underbid::client::rpc::Rpc as ClientRpc;
 use underbid::client::tx::any;
 
-use super::board::{Board, Money, RoundStage, Shared};
+use super::board::{Board, Shared};
 use super::bot::{Bot, RECLAIM_S};
 use super::cast::Cast;
 use super::ledger::Ledger;
+use super::orders::{Money, RoundStage};
 use super::plot::{self, Fate, Persona, Plan};
 use super::sender::Sender;
 use super::{Error, queries};

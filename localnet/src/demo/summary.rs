@@ -4,9 +4,10 @@
 use proto::underbid::market::v1 as market;
 use serde::Serialize;
 
-use super::board::{Board, Offer, RoundStage, RoundView, Slash, as_text};
+use super::board::{Board, Slash};
 use super::facts::per_hour;
 use super::ledger::{AccountRow, SupplyRow};
+use super::orders::{Offer, RoundStage, RoundView, as_text};
 use super::plot::Fate;
 use super::sender::Refused;
 use super::stage::Stage;
