@@ -150,7 +150,10 @@ fn genesis(keys: &[Key], size: Size) -> AppState {
         sequence: 0,
     };
     AppState {
-        kernel: chain::Genesis::new(chain::Params { max_billing_step_s: 60, bech32_prefix: "underbid".into() }),
+        kernel: chain::Genesis::new(chain::Params {
+            max_billing_step_s: 60,
+            bech32_prefix: "underbid".into(),
+        }),
         auth: auth::Genesis {
             params: auth_params,
             accounts: keys.iter().map(account).collect(),
@@ -205,7 +208,8 @@ fn providers(owners: &[Address], authority: Address, leases: u64) -> provider::G
         ref_price_day: Amount::from(1),
         active: true,
     };
-    let (unit_required, tier_min) = (params.unit_required(0, class.ref_price_day).unwrap(), params.tier_min(0));
+    let (unit_required, tier_min) =
+        (params.unit_required(0, class.ref_price_day).unwrap(), params.tier_min(0));
     let mut genesis = provider::Genesis::new(params);
     genesis.classes.push(class);
     for (index, owner) in owners.iter().enumerate() {

@@ -28,6 +28,23 @@ use crate::{
 
 /// The check of a transaction that is in the mempool already.
 const RECHECK: i32 = 1;
+/// The attributes by which clients search; indexing every one costs a node more than executing the transaction.
+const INDEXED: [&str; 14] = [
+    "acc_seq",
+    "action",
+    "class_id",
+    "fee_payer",
+    "module",
+    "order_id",
+    "owner",
+    "provider",
+    "receiver",
+    "recipient",
+    "sender",
+    "signature",
+    "spender",
+    "tenant",
+];
 /// CometBFT's own limit for a block when the consensus parameters name none.
 const BLOCK_BYTES_MAX: u64 = 100 * 1024 * 1024;
 
@@ -220,7 +237,11 @@ fn exec_result(result: TxResult) -> ExecTxResult {
 }
 
 fn event(event: AbciEvent) -> Event {
-    let attribute = |(key, value): (&str, String)| EventAttribute { key: key.to_owned(), value, index: true };
+    let attribute = |(key, value): (&str, String)| EventAttribute {
+        key: key.to_owned(),
+        value,
+        index: INDEXED.contains(&key),
+    };
     Event { r#type: event.kind.to_owned(), attributes: event.attributes.into_iter().map(attribute).collect() }
 }
 
