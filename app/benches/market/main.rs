@@ -24,6 +24,10 @@ use kernel::Backend as _;
 use underbid::{app::App, execute::execute, metrics::Metrics, modules::STORES, signatures::SignatureCache};
 use world::{Size, World};
 
+/// The one of the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const OPEN_ORDERS: u64 = 10_000;
 const EMPTY_BLOCKS: usize = 100;
 const SETTLE_S_MAX: u32 = 120;

@@ -1,6 +1,7 @@
 //! What has happened, as the blocks' events tell it: the chain, its orders and its money, and lines to read.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,12 +24,23 @@ const INTERVAL_BLOCKS: usize = 50;
 pub struct Shared {
     board: Mutex<Board>,
     changed: watch::Sender<u64>,
+    known: AtomicU64,
 }
 
 impl Shared {
     /// A board on which nothing has happened.
     pub fn new(board: Board) -> Self {
-        Self { board: Mutex::new(board), changed: watch::Sender::new(0) }
+        Self { board: Mutex::new(board), changed: watch::Sender::new(0), known: AtomicU64::new(0) }
+    }
+
+    /// The last height of which anybody knows something: what the board shows, or what a sender was told.
+    pub fn known_height(&self) -> u64 {
+        self.known.load(Ordering::Relaxed).max(self.read(|board| board.height))
+    }
+
+    /// Somebody was told of a transaction in this block.
+    pub fn learn_height(&self, height: u64) {
+        self.known.fetch_max(height, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Board> {

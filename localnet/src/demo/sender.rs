@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use prost::{Message, Name};
 use prost_types::Any;
+use proto::underbid::kernel::v1::{QueryClockRequest, QueryClockResponse};
 use serde::Serialize;
 use underbid::client::chain::{self, Client, SendOptions};
 use underbid::client::tx::{Outcome, any};
 
 use super::board::Shared;
 use super::cast::Member;
+
+/// How long a node may be behind another before the next one is asked.
+const CATCH_UP: Duration = Duration::from_secs(5);
+const CATCH_UP_POLL: Duration = Duration::from_millis(10);
 
 /// A transaction that the chain did not carry out.
 #[derive(Clone, Debug, Serialize)]
@@ -80,12 +86,35 @@ impl Sender {
         let names: Vec<&str> =
             messages.iter().map(|any| any.type_url.rsplit('.').next().unwrap_or_default()).collect();
         let names = names.join("+");
+        self.catch_up().await;
         let sent = self.client().send(&[&self.member.key], messages, &SendOptions::default()).await;
-        if let Err(error) = &sent {
-            self.turn_away(error);
-            self.write_down(names, error);
+        match &sent {
+            Ok(outcome) => self.shared.learn_height(outcome.height),
+            Err(error) => {
+                self.turn_away(error);
+                self.write_down(names, error);
+            }
         }
         sent
+    }
+
+    /// What this message rests on may be in a block that another node told of: this one must have executed it too. A node
+    /// that stays behind is left to answer for itself.
+    async fn catch_up(&self) {
+        let (started, known) = (Instant::now(), self.shared.known_height());
+        while started.elapsed() < CATCH_UP {
+            // CometBFT's own height runs ahead of the application's, which is the one that answers.
+            let clock: Result<QueryClockResponse, _> =
+                self.client().query("/underbid.kernel.v1.Query/Clock", &QueryClockRequest {}, None).await;
+            match clock {
+                Ok(clock) if clock.height >= known => return,
+                Ok(_) => tokio::time::sleep(CATCH_UP_POLL).await,
+                Err(error) => {
+                    self.turn_away(&error);
+                    return;
+                }
+            }
+        }
     }
 
     fn write_down(&self, message: String, error: &chain::Error) {
