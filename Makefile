@@ -10,7 +10,8 @@ setup:
 	@localnet/setup
 
 demo: setup
-	@cargo build --quiet --workspace --bins >&2
+	@echo "building the node and the local network; the first time RocksDB takes some minutes" >&2
+	@cargo build --package underbid --package localnet --bins >&2
 	@$(TARGET)/debug/localnet demo $(ARGS)
 
 test: setup

@@ -14,7 +14,7 @@ use tendermint_proto::{
 };
 use underbid::abci::Abci;
 
-use crate::support::*;
+use sim::*;
 
 /// A node without a chain around it.
 struct Node {

@@ -13,7 +13,7 @@ use underbid::{
     modules::FEE_COLLECTOR,
 };
 
-use crate::support::*;
+use sim::*;
 
 /// A transaction as one person would send it.
 fn of(chain: &TestChain, by: &str, change: impl FnOnce(&mut Draft)) -> Vec<u8> {

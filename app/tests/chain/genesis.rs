@@ -8,7 +8,9 @@ use proto::underbid::{
 use serde_json::{Value, json};
 use underbid::{genesis::validate, modules};
 
-use crate::{market, support::*};
+use sim::*;
+
+use crate::market;
 
 const REFERENCE: &str = include_str!("../../../genesis/reference.json");
 

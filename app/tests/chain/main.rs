@@ -14,7 +14,5 @@ mod ante;
 mod genesis;
 mod market;
 mod mempool;
-mod people;
 mod proposals;
 mod queries;
-mod support;

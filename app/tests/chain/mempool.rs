@@ -2,7 +2,7 @@
 
 use prost_types::Timestamp;
 
-use crate::support::*;
+use sim::*;
 
 fn send_ahead(chain: &TestChain, by: &str, ahead: u64) -> Vec<u8> {
     chain.sign_ahead(&draft([&send(by, "bob", 5)]), &[by], ahead)

@@ -7,7 +7,7 @@ use tendermint_proto::v0_38::abci::{
 };
 use underbid::abci::Abci;
 
-use crate::support::*;
+use sim::*;
 
 /// The gas of a block.
 const BLOCK_GAS: u64 = 300_000_000;

@@ -22,7 +22,7 @@ use underbid::{
     query,
 };
 
-use crate::support::*;
+use sim::*;
 
 const SIMULATE: &str = "/cosmos.tx.v1beta1.Service/Simulate";
 

@@ -22,7 +22,7 @@ use underbid::{
     query,
 };
 
-pub use crate::people::*;
+use crate::people::*;
 
 /// The network of the tests.
 pub const LOCALNET: &str = include_str!("../../../genesis/localnet.json");
