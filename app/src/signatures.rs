@@ -145,3 +145,33 @@ pub fn in_parallel<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) ->
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: usize) -> [u8; 32] {
+        Sha256::digest(number.to_be_bytes()).into()
+    }
+
+    #[test]
+    fn what_was_checked_is_forgotten_by_generations() {
+        let cache = SignatureCache::default();
+        let remember =
+            |numbers: std::ops::Range<usize>| numbers.for_each(|number| cache.remember(id(number)));
+        let held = || {
+            let generations = cache.generations.lock().unwrap();
+            generations.young.len() + generations.old.len()
+        };
+        remember(0..REMEMBERED_MAX);
+        assert!(cache.remembers(&id(0)) && cache.remembers(&id(REMEMBERED_MAX - 1)));
+        // The next one begins a generation; the one before is still remembered.
+        remember(REMEMBERED_MAX..2 * REMEMBERED_MAX);
+        assert!(cache.remembers(&id(0)) && cache.remembers(&id(2 * REMEMBERED_MAX - 1)));
+        assert_eq!(held(), 2 * REMEMBERED_MAX, "memory has a bound");
+        remember(2 * REMEMBERED_MAX..2 * REMEMBERED_MAX + 1);
+        assert!(!cache.remembers(&id(0)) && !cache.remembers(&id(REMEMBERED_MAX - 1)));
+        assert!(cache.remembers(&id(REMEMBERED_MAX)) && cache.remembers(&id(2 * REMEMBERED_MAX)));
+        assert_eq!(held(), REMEMBERED_MAX + 1);
+    }
+}

@@ -89,6 +89,9 @@ fn an_error_names_the_field() {
         json!("0.0000000000000000001"),
         "app_state.auth.params.fee.base_start",
     );
+    for denom in ["", "u", "9flop", "u flop", "üflop", "ucredit", &"u".repeat(200)] {
+        broken("/app_state/auth/params/fee/denom", json!(denom), "app_state.auth.params.fee.denom");
+    }
     // Addresses.
     for address in ["", "underbid1", other_prefix, &alice.to_uppercase(), &"x".repeat(10_000)] {
         broken("/app_state/escrow/params/authority", json!(address), "app_state.escrow.params.authority");

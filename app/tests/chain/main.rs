@@ -11,8 +11,13 @@
 
 mod abci;
 mod ante;
+mod determinism;
 mod genesis;
+mod incidents;
 mod market;
 mod mempool;
+mod node;
 mod proposals;
 mod queries;
+mod rules;
+mod tables;

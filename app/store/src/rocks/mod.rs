@@ -1,5 +1,6 @@
 //! The durable store: RocksDB for state, derived entries and undo, the tries in memory.
 
+mod archive;
 mod database;
 mod hints;
 mod layout;
@@ -31,6 +32,7 @@ use prune::Pruner;
 use rows::RowCache;
 use view::RocksView;
 
+pub use archive::Archive;
 pub use open::OpenError;
 
 /// How a [`RocksBackend`] is opened.
