@@ -4,8 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Outcome, SlashReason, Totals, commit, record, release, release_slashed, relock, reserve, slash, totals,
-    unreserve,
+    Outcome, SlashReason, Totals, commit, record, release, release_slashed, slash, totals, unreserve,
 };
 
 fn offering(total: u32) -> Chain {
