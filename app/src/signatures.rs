@@ -48,6 +48,15 @@ pub struct Facts {
     pub key: PublicKey,
 }
 
+/// A transaction whose signatures were checked before its block is executed.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// What they were checked against.
+    pub facts: Vec<Facts>,
+    /// Whether all of them are good.
+    pub good: bool,
+}
+
 /// What was checked: the younger half, and the older one that is forgotten next.
 #[derive(Default)]
 struct Generations {
@@ -68,22 +77,34 @@ impl SignatureCache {
         self.checks.load(Ordering::Relaxed)
     }
 
-    /// Whether all signatures of a transaction are good for these facts; asks the memory first, and remembers a yes.
+    /// Whether all signatures of a transaction are good for these facts; asks what is known of it first.
     pub fn check(&self, tx: &Tx, facts: &[Facts], chain_id: &str) -> bool {
+        match &tx.checked {
+            Some(checked) if checked.facts == facts => checked.good,
+            _ => self.remembers(&identity(tx, facts)) || self.check_all(tx, facts, chain_id),
+        }
+    }
+
+    /// The same, and a yes is remembered: the transaction will come again, in a block.
+    pub fn check_and_remember(&self, tx: &Tx, facts: &[Facts], chain_id: &str) -> bool {
         let id = identity(tx, facts);
         if self.remembers(&id) {
             return true;
         }
-        let good = tx.signers.len() == facts.len()
-            && tx
-                .signers
-                .iter()
-                .zip(facts)
-                .all(|(signer, facts)| self.check_one(tx, signer, facts, chain_id));
+        let good = self.check_all(tx, facts, chain_id);
         if good {
             self.remember(id);
         }
         good
+    }
+
+    fn check_all(&self, tx: &Tx, facts: &[Facts], chain_id: &str) -> bool {
+        tx.signers.len() == facts.len()
+            && tx
+                .signers
+                .iter()
+                .zip(facts)
+                .all(|(signer, facts)| self.check_one(tx, signer, facts, chain_id))
     }
 
     fn check_one(&self, tx: &Tx, signer: &Signer, facts: &Facts, chain_id: &str) -> bool {
