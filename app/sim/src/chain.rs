@@ -77,6 +77,34 @@ pub struct Done {
     pub app_hash: AppHash,
 }
 
+impl Done {
+    /// Where this outcome and another one of the same block differ.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        let results = self.results.iter().zip(&other.results).position(|(one, other)| one != other);
+        if let Some(index) = results {
+            let (one, other) = (&self.results[index], &other.results[index]);
+            return Some(format!("transaction {index} gives\n{one:?}\nand\n{other:?}"));
+        }
+        if self.results.len() != other.results.len() {
+            return Some(format!("{} and {} results", self.results.len(), other.results.len()));
+        }
+        if self.events != other.events {
+            return Some(format!("the block's events are\n{:?}\nand\n{:?}", self.events, other.events));
+        }
+        (self.app_hash != other.app_hash).then(|| "the app hashes".into())
+    }
+
+    /// All events: those of the transactions in order, then those of the block's own work.
+    pub fn all_events(&self) -> impl Iterator<Item = &kernel::AbciEvent> {
+        self.results.iter().flat_map(|result| &result.events).chain(&self.events)
+    }
+}
+
+/// What an attribute of an event says.
+pub fn attribute<'a>(event: &'a kernel::AbciEvent, name: &str) -> Option<&'a str> {
+    event.attributes.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str())
+}
+
 /// The chain.
 pub struct TestChain {
     homes: Vec<Home>,
@@ -124,16 +152,32 @@ impl TestChain {
         Self::from_genesis(homes, state, 1, START_S)
     }
 
+    /// The same at another height and time.
     pub fn from_genesis(homes: Vec<Home>, state: &Value, initial_height: u64, time_s: u64) -> Self {
-        let apps: Vec<_> = homes.iter().map(Home::app).collect();
-        let hashes: Vec<_> = apps
-            .iter()
-            .map(|app| app.init_chain(CHAIN_ID, initial_height, time_s, parsed(state)).unwrap())
-            .collect();
-        assert!(hashes.iter().all(|hash| *hash == hashes[0]), "the replicas' genesis differs");
-        let mut chain = Self { homes, apps, height: initial_height - 1, time_s };
+        let mut chain = Self::at_genesis(homes, state, initial_height, time_s).unwrap();
         chain.block(&[]);
         chain
+    }
+
+    /// Replicas that have run this genesis and no block yet. The error says how their states differ or what one refuses.
+    pub fn at_genesis(
+        homes: Vec<Home>,
+        state: &Value,
+        initial_height: u64,
+        time_s: u64,
+    ) -> Result<Self, String> {
+        let apps: Vec<_> = homes.iter().map(Home::app).collect();
+        let mut hashes = Vec::new();
+        for app in &apps {
+            let state = underbid::genesis::parse_state(state.to_string().as_bytes());
+            let state = state.map_err(|error| error.to_string())?;
+            let hash = app.init_chain(CHAIN_ID, initial_height, time_s, state);
+            hashes.push(hash.map_err(|error| error.to_string())?);
+        }
+        if hashes.iter().any(|hash| *hash != hashes[0]) {
+            return Err("the replicas' genesis differs".into());
+        }
+        Ok(Self { homes, apps, height: initial_height - 1, time_s })
     }
 
     pub fn app(&self) -> &Arc<App> {
@@ -150,10 +194,14 @@ impl TestChain {
 
     /// Stops and starts all replicas.
     pub fn restart(&mut self) {
-        let before = self.app_hash();
+        let before = (self.height, self.app_hash());
+        self.reopen();
+        assert_eq!((self.app().committed().height, self.app_hash()), before);
+    }
+
+    fn reopen(&mut self) {
         self.apps.clear();
         self.apps = self.homes.iter().map(Home::app).collect();
-        assert_eq!((self.app().committed().height, self.app_hash()), (self.height, before));
     }
 
     /// Takes the last block back on all replicas, as an operator does: while the node is stopped.
@@ -162,7 +210,7 @@ impl TestChain {
         for home in &self.homes {
             assert_eq!(home.open().rollback().unwrap(), self.height - 1);
         }
-        self.apps = self.homes.iter().map(Home::app).collect();
+        self.reopen();
         self.height -= 1;
         self.time_s = self.app().committed().block.time.value();
     }
@@ -208,22 +256,36 @@ impl TestChain {
 
     /// The same on a state that may be broken.
     pub fn apply(&mut self, block: &RawBlock) -> Done {
+        self.try_apply(block).unwrap_or_else(|what| panic!("height {}: {what}", block.height))
+    }
+
+    /// Executes and commits a block on all replicas. The error says how they differ, or what stopped one of them.
+    pub fn try_apply(&mut self, block: &RawBlock) -> Result<Done, String> {
+        self.try_apply_each(block, |_| block)
+    }
+
+    /// The same, but each replica gets what `given` says: a way to make them differ.
+    pub fn try_apply_each<'a>(
+        &mut self,
+        block: &RawBlock,
+        given: impl Fn(usize) -> &'a RawBlock,
+    ) -> Result<Done, String> {
         let mut done = Vec::new();
-        for app in &self.apps {
-            let (results, events, app_hash) = app.finalize(block).unwrap();
-            assert_eq!(app.commit().unwrap(), block.height);
+        for (replica, app) in self.apps.iter().enumerate() {
+            let block = given(replica);
+            let (results, events, app_hash) = app.finalize(block).map_err(|fatal| fatal.to_string())?;
+            let height = app.commit().map_err(|fatal| fatal.to_string())?;
+            if height != block.height {
+                return Err(format!("committed {height}"));
+            }
             done.push(Done { results, events, app_hash });
         }
         (self.height, self.time_s) = (block.height, block.time_s);
         let first = done.swap_remove(0);
-        for other in done {
-            assert_eq!(
-                (&other.results, other.app_hash),
-                (&first.results, first.app_hash),
-                "the replicas differ"
-            );
+        match done.iter().find_map(|other| first.difference(other)) {
+            None => Ok(first),
+            Some(difference) => Err(format!("the replicas differ: {difference}")),
         }
-        first
     }
 
     /// One transaction in a block of its own.
@@ -249,20 +311,28 @@ impl TestChain {
 
     /// Every invariant, and that the indexes and queues are what the records say.
     fn check(&self) {
-        let ctx = self.ctx();
-        modules::invariants(&ctx, Depth::Counters)
-            .unwrap_or_else(|broken| panic!("height {}: {broken}", self.height));
-        modules::invariants(&ctx, Depth::Full)
-            .unwrap_or_else(|broken| panic!("height {}: {broken}", self.height));
+        let checked = self.try_check(Depth::Counters).and_then(|()| self.try_check(Depth::Full));
+        checked.unwrap_or_else(|what| panic!("height {}: {what}", self.height));
+    }
+
+    /// The invariants; with [`Depth::Full`] also that the indexes and queues are what the records say.
+    pub fn try_check(&self, depth: Depth) -> Result<(), String> {
+        modules::invariants(&self.ctx(), depth).map_err(|broken| broken.to_string())?;
+        if depth == Depth::Full { self.check_derived() } else { Ok(()) }
+    }
+
+    fn check_derived(&self) -> Result<(), String> {
+        let text = |fatal: kernel::Fatal| fatal.to_string();
         let view = self.app().committed().base.state();
-        let stated = chain::DERIVED_DIGEST.load(&ctx).unwrap().sum;
+        let stated = chain::DERIVED_DIGEST.load(&self.ctx()).map_err(|error| error.to_string())?.sum;
         let stores = STORES.iter().map(|(id, _)| *id);
-        assert_eq!(chain::derived_sum(view.as_ref(), stores).unwrap(), stated, "the entries' digest");
-        assert_eq!(
-            modules::rebuild(view.as_ref()).unwrap().digest(),
-            stated,
-            "the entries that the records give"
-        );
+        if chain::derived_sum(view.as_ref(), stores).map_err(text)? != stated {
+            return Err("the digest of the derived entries is not theirs".into());
+        }
+        if modules::rebuild(view.as_ref()).map_err(text)?.digest() != stated {
+            return Err("the records give other derived entries".into());
+        }
+        Ok(())
     }
 
     /// The committed state.
@@ -281,8 +351,7 @@ impl TestChain {
             app.store().commit(staged, self.height + 1).unwrap();
         }
         self.height += 1;
-        self.apps.clear();
-        self.apps = self.homes.iter().map(Home::app).collect();
+        self.reopen();
     }
 
     pub fn account(&self, name: &str) -> auth::Account {
