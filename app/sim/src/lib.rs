@@ -4,6 +4,8 @@
 
 mod chain;
 mod people;
+mod traffic;
 
 pub use chain::*;
 pub use people::*;
+pub use traffic::*;
