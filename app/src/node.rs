@@ -106,7 +106,7 @@ fn check_prefix(view: Arc<dyn kernel::View>) -> Result<(), Error> {
 }
 
 /// The derived entries must be those of the records: where they are not, they are made again from them.
-fn check_derived(store: &RocksBackend, view: &dyn kernel::View) -> Result<(), Error> {
+pub fn check_derived(store: &RocksBackend, view: &dyn kernel::View) -> Result<(), Error> {
     let ctx = |view| Ctx::new(view, Mode::Query, kernel::Block::default());
     let expected = chain::DERIVED_DIGEST.load(&ctx(store.view(None)?)).map_err(Error::Export)?.sum;
     if chain::derived_sum(view, STORES.iter().map(|(id, _)| *id))? == expected {

@@ -11,9 +11,11 @@ mod observer;
 mod opinion;
 mod people;
 pub mod simulate;
+mod traffic;
 
 pub use chain::*;
 pub use ledger::Ledger;
 pub use observer::Observer;
 pub use opinion::Opinion;
 pub use people::*;
+pub use traffic::*;

@@ -6,6 +6,8 @@ mod support;
 
 use std::{
     env,
+    ffi::OsStr,
+    fs,
     io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
@@ -218,6 +220,60 @@ fn a_view_never_sees_a_later_block() {
         }
         done.store(true, Ordering::SeqCst);
     });
+}
+
+/// Copies a closed home with one of its files damaged at a place: a bit flipped, or all after it missing.
+fn damaged(home: &Path, file: &OsStr, at: usize, is_cut: bool) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(home).unwrap() {
+        let entry = entry.unwrap();
+        let mut bytes = fs::read(entry.path()).unwrap();
+        if entry.file_name() == file {
+            if is_cut { bytes.truncate(at) } else { bytes[at] ^= 1 }
+        }
+        fs::write(copy.path().join(entry.file_name()), bytes).unwrap();
+    }
+    copy
+}
+
+/// Damage at places all over the log, the tables, the manifest and CURRENT: what opens is a state that was committed, and
+/// what does not names what is broken.
+#[test]
+fn a_damaged_home_shows_a_commit_or_is_refused() {
+    const PLACES: usize = 6;
+    let home = tempfile::tempdir().unwrap();
+    for heights in [1..=3, 4..=7] {
+        let store = RocksBackend::open(home.path(), unsynced()).unwrap();
+        heights.for_each(|height| commit(&store, height, 20).unwrap());
+    }
+    let (mut refused, mut earlier) = (0, 0);
+    for entry in fs::read_dir(home.path()).unwrap() {
+        let file = entry.unwrap().file_name();
+        let name = file.to_str().unwrap();
+        let length = fs::read(home.path().join(&file)).unwrap().len();
+        if length == 0 || !["log", "sst", "MANIFEST", "CURRENT"].iter().any(|kind| name.contains(kind)) {
+            continue;
+        }
+        for (place, is_cut) in (0..PLACES).flat_map(|place| [(place, false), (place, true)]) {
+            let copy = damaged(home.path(), &file, length * place / PLACES, is_cut);
+            match RocksBackend::open(copy.path(), unsynced()) {
+                Ok(store) => {
+                    let (height, hash) = store.last().unwrap_or((0, app_hash(&Rows::new())));
+                    assert!(
+                        height == 0 || hash == app_hash(&rows_at(height, 20)),
+                        "{name} {place}: {height}"
+                    );
+                    earlier += u32::from(height < 7);
+                }
+                Err(OpenError::Fatal(Fatal::Storage(reason))) => {
+                    assert!(!reason.is_empty());
+                    refused += 1;
+                }
+                Err(other) => panic!("{name} {place}: {other}"),
+            }
+        }
+    }
+    assert!(refused > 20 && earlier > 5, "{refused} refused, {earlier} at an earlier height");
 }
 
 /// Runs one test of this file in a process of its own.

@@ -89,7 +89,7 @@ impl Sender {
         self.catch_up().await;
         let sent = self.client().send(&[&self.member.key], messages, &SendOptions::default()).await;
         match &sent {
-            Ok(outcome) => self.shared.learn_height(outcome.height),
+            Ok(outcome) => self.shared.learn(&outcome.hash, outcome.height),
             Err(error) => {
                 self.turn_away(error);
                 self.write_down(names, error);
