@@ -136,6 +136,12 @@ pub fn parsed(state: &Value) -> AppState {
     underbid::genesis::parse_state(state.to_string().as_bytes()).unwrap()
 }
 
+impl Default for TestChain {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl TestChain {
     /// Two replicas in memory, at height 1.
     pub fn new() -> Self {

@@ -271,7 +271,8 @@ impl Core {
             batch.put_cf(undo, &row, &old);
             layout::encode_listed(*space, key, &mut listed);
         }
-        if !listed.is_empty() {
+        // Also for a block that changes nothing: a height without a list has lost its undo.
+        if !listed.is_empty() || part == 0 {
             batch.put_cf(undo, layout::list(last.height, part), &listed);
         }
         let meta = self.database.family(layout::META)?;

@@ -134,12 +134,28 @@ pub(super) fn stored_chain_id(database: &Database) -> Result<Option<String>, Ope
     Ok(Some(chain_id))
 }
 
-/// The last commit, with a window no longer than `history`.
+/// The last commit, with a window no longer than `history` and no longer than the undo that is there.
 pub(super) fn stored_last(database: &Database, history: u64) -> Result<Option<Last>, OpenError> {
     let Some(stored) = database.meta(layout::META_LAST)? else { return Ok(None) };
     let mut last = Last::decode(&stored).ok_or_else(|| malformed(layout::META, layout::META_LAST))?;
     last.pruned_to = last.pruned_to.max(last.height.saturating_sub(history));
+    shorten_to_whole(database, &mut last)?;
     Ok(Some(last))
+}
+
+/// Ends the readable past where the undo of a height is missing. No hash covers undo, and a disk that loses the end of a
+/// manifest which it had synced takes a whole file of it: to read on across the gap would give values of another height.
+fn shorten_to_whole(database: &Database, last: &mut Last) -> Result<(), OpenError> {
+    for height in (last.oldest().saturating_add(1)..=last.height).rev() {
+        let (from, end) = (layout::list_from(height), layout::list_from(height.saturating_add(1)));
+        let mut rows = database.rows(layout::UNDO, from, Some(end))?;
+        if rows.next_with(|_, _| Ok(())).transpose()?.is_none() {
+            tracing::warn!(height, "the undo of a height is missing: no height before it can be read");
+            last.first = height;
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// Builds the tries, store by store: `state` is in the order of the stores.
