@@ -1,7 +1,14 @@
 //! What a stranger sends costs no more than its length allows: the bytes that are allocated for an input grow no faster
 //! than the input. Counted by the allocator, so the figures are the same on every machine.
 
-#![allow(clippy::unwrap_used, clippy::arithmetic_side_effects, clippy::as_conversions, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    reason = "tests"
+)]
 #![allow(unsafe_code, reason = "an allocator that counts is unsafe code by its nature")]
 
 use std::{
