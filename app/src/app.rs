@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use kernel::{AppHash, At, Backend, Block, Ctx, Fatal, HeightError, Mode, Reject, View, chain};
 
 use crate::{
-    execute::{Base, Candidate, GenesisView, RawBlock, Ran, TxResult, execute, refused, run_tx},
+    execute::{Base, Candidate, GenesisView, Ran, RawBlock, TxResult, execute, refused, run_tx},
     mempool::Mempool,
     metrics::Metrics,
     modules::AppState,

@@ -100,11 +100,7 @@ impl SignatureCache {
 
     fn check_all(&self, tx: &Tx, facts: &[Facts], chain_id: &str) -> bool {
         tx.signers.len() == facts.len()
-            && tx
-                .signers
-                .iter()
-                .zip(facts)
-                .all(|(signer, facts)| self.check_one(tx, signer, facts, chain_id))
+            && tx.signers.iter().zip(facts).all(|(signer, facts)| self.check_one(tx, signer, facts, chain_id))
     }
 
     fn check_one(&self, tx: &Tx, signer: &Signer, facts: &Facts, chain_id: &str) -> bool {

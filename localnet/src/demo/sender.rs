@@ -123,7 +123,8 @@ impl Sender {
                 let stage = if refusal.outcome.is_some() { "block" } else { "mempool" };
                 (stage, refusal.codespace.clone(), refusal.code, refusal.log.clone())
             }
-            chain::Error::Simulation { codespace, code, .. } | chain::Error::Query { codespace, code, .. } => {
+            chain::Error::Simulation { codespace, code, .. }
+            | chain::Error::Query { codespace, code, .. } => {
                 ("simulation", codespace.clone(), *code, error.to_string())
             }
             other => ("node", String::new(), 0, other.to_string()),
