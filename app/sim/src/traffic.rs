@@ -130,8 +130,8 @@ impl Traffic {
         let mut messages = provider_messages(height);
         messages.extend(money_messages(height));
         messages.extend(self.authority_messages(height));
-        if height > 3 && height % 4 == 0 {
-            let tenant = if height % 8 == 0 { "tom" } else { "tim" };
+        if height > 3 && height.is_multiple_of(4) {
+            let tenant = if height.is_multiple_of(8) { "tom" } else { "tim" };
             messages.push((tenant, any(&order(tenant, height))));
         }
         let mut orders = Vec::new();
@@ -259,9 +259,9 @@ fn order(tenant: &str, height: u64) -> MsgCreateOrder {
         class_id: 1,
         count: 1 + u32::try_from(height % 3).unwrap(),
         zones: vec!["de".into()],
-        near: if height % 12 == 0 { ZONE.into() } else { String::new() },
+        near: if height.is_multiple_of(12) { ZONE.into() } else { String::new() },
         max_unit_rate: HUNDRED_A_SECOND.to_string(),
-        duration_s: if height % 20 == 0 { 12 } else { 0 },
+        duration_s: if height.is_multiple_of(20) { 12 } else { 0 },
         window_blocks: 12,
         ttl_s: 20,
         start_timeout_s: 6,
@@ -298,12 +298,12 @@ fn order_messages(height: u64, id: OrderId, order: &Order) -> Vec<(&'static str,
         // Nobody bids: it expires.
         Phase::Open(_) if id % 9 == 7 => Vec::new(),
         Phase::Open(_) => {
-            let (dear, cheap) = if id % 2 == 0 { ("ada", "eve") } else { ("eve", "dave") };
+            let (dear, cheap) = if id.is_multiple_of(2) { ("ada", "eve") } else { ("eve", "dave") };
             let bids = [(dear, HUNDRED_A_SECOND), (cheap, HUNDRED_A_SECOND / 2)];
             bids.map(|(by, rate)| (by, any(&bid(by, id, rate)))).to_vec()
         }
-        Phase::Bidding(_) if height % 5 == 0 => {
-            let by = if id % 2 == 0 { "ada" } else { "eve" };
+        Phase::Bidding(_) if height.is_multiple_of(5) => {
+            let by = if id.is_multiple_of(2) { "ada" } else { "eve" };
             let unit_rate = (HUNDRED_A_SECOND / 2 - u128::from(height) * 100_000_000_000_000_000).to_string();
             let improve = MsgImproveBid { signer: text(by), provider: text(by), order_id: id, unit_rate };
             vec![(by, any(&improve))]

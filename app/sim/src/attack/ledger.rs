@@ -80,7 +80,7 @@ pub fn market_price(scene: &Scene, runs: &[Run]) -> u128 {
         paid += run.unit_rate * u128::from(run.delivered_s);
         seconds += u128::from(run.delivered_s);
     }
-    if seconds == 0 { u128::from(REF_PRICE_DAY) * E18 / 86_400 } else { paid / seconds }
+    paid.checked_div(seconds).unwrap_or(u128::from(REF_PRICE_DAY) * E18 / 86_400)
 }
 
 /// What each has gained: money, less what delivering cost, plus what was received. Compute is worth its price on this

@@ -133,7 +133,7 @@ impl Coverage {
         for event in &result.events {
             let reason = attribute(event, "reason").unwrap_or_default();
             if names::LATE.contains(&(event.kind, reason)) {
-                self.count(LATE, &format!("{} {reason}", event.kind).trim_end());
+                self.count(LATE, format!("{} {reason}", event.kind).trim_end());
             }
         }
     }
