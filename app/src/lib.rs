@@ -9,7 +9,6 @@ pub mod ante;
 pub mod app;
 pub mod cli;
 pub mod client;
-pub mod compare;
 pub mod config;
 pub mod execute;
 pub mod genesis;

@@ -2,6 +2,5 @@
 
 pub mod bench;
 pub mod demo;
-pub mod faults;
-pub mod grammar;
 pub mod net;
+pub mod rpc;

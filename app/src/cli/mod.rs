@@ -17,7 +17,6 @@ use crate::{
     config::{Config, Flags},
 };
 
-mod debug;
 mod fields;
 mod init;
 mod keys;
@@ -101,9 +100,6 @@ enum Command {
     Genesis(node::GenesisCommand),
     /// Shows the settings in force and where each comes from
     Config(node::NodeFlags),
-    /// Looks into what nodes left behind
-    #[command(subcommand)]
-    Debug(debug::DebugCommand),
 }
 
 /// Why a command failed: one line for people, and the exit code.
@@ -203,7 +199,6 @@ fn dispatch(reflection: &Reflection, matches: &ArgMatches) -> Result<(), Failure
         Command::Rollback => node::rollback(&context),
         Command::Genesis(command) => node::genesis(&context, &command),
         Command::Config(_) => node::config(&context),
-        Command::Debug(command) => debug::run(&context, &command),
     }
 }
 

@@ -11,13 +11,10 @@
 
 mod abci;
 mod ante;
-mod determinism;
 mod genesis;
-mod incidents;
 mod market;
 mod mempool;
-mod node;
+mod people;
 mod proposals;
 mod queries;
-mod rules;
-mod tables;
+mod support;

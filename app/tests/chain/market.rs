@@ -17,7 +17,7 @@ use proto::underbid::{
 };
 use underbid::execute::execute;
 
-use sim::*;
+use crate::support::*;
 
 const ZONE: &str = "de/he/fra";
 /// 100 ucredit a second for one unit, times 10^18.

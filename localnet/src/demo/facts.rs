@@ -1,7 +1,8 @@
 //! Events read by attribute, and numbers written for people.
 
 use kernel::E18;
-use underbid::client::rpc::Event;
+
+use crate::rpc::Event;
 
 /// An event's attributes. What is missing reads as nothing: events are this chain's own, and the sums at the end tell.
 #[derive(Clone, Copy)]

@@ -13,7 +13,7 @@ use crate::{
 
 /// The events' kinds and attributes, as ABCI shows them.
 fn shown(ctx: &mut Ctx) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
-    let rendered = ctx.take_events().into_iter().flat_map(|event| event.rendered());
+    let rendered = ctx.take_events().into_iter().flat_map(|event| event.rendered);
     rendered.map(|event| (event.kind, event.attributes)).collect()
 }
 

@@ -86,7 +86,7 @@ fn events_are_what_the_protos_say() {
     let mut seen = BTreeSet::new();
     let mut check = |world: &World| {
         for event in &world.events {
-            for shown in event.rendered() {
+            for shown in &event.rendered {
                 if shown.kind == event.name {
                     let fields: Vec<_> = shown.attributes.iter().map(|(name, _)| *name).collect();
                     agrees(event.name, &event.bytes, &fields);

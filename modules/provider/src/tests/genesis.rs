@@ -10,7 +10,7 @@ fn lived() -> Chain {
     chain.run(register(2, STAKE, &[12, 13])).unwrap();
     chain.run(capacity(1, 1, 1, FRA, 10)).unwrap();
     chain.run(capacity(2, 2, 1, "us/east/nyc", 3)).unwrap();
-    reserve(&mut chain.ctx, address(1), 1, &zone(FRA), 4, amount(1_000)).unwrap();
+    crate::reserve(&mut chain.ctx, address(1), 1, &zone(FRA), 4, amount(1_000)).unwrap();
     crate::commit(&mut chain.ctx, address(1), 1, &zone(FRA), 2).unwrap();
     crate::slash(
         &mut chain.ctx,
