@@ -10,7 +10,8 @@ setup:
 	@localnet/setup
 
 demo: setup
-	@cargo build --quiet --workspace --bins >&2
+	@echo "building; the first time RocksDB is compiled too, which takes some minutes" >&2
+	@cargo build --workspace --bins >&2
 	@$(TARGET)/debug/localnet demo $(ARGS)
 
 test: setup
