@@ -26,8 +26,13 @@ pub fn run(ctx: &mut Ctx, tx: &Tx, signatures: &SignatureCache) -> Result<Paid> 
     let base_fee = auth::fees::base(ctx)?;
     let paid = fee_due(ctx.mode(), tx, &params, base_fee)?;
     let facts = known_signers(ctx, tx, &params)?;
-    if matches!(ctx.mode(), Mode::Deliver | Mode::Check) && !signatures.check(tx, &facts, &ctx.block.chain_id)
-    {
+    let chain_id = &ctx.block.chain_id;
+    let good = match ctx.mode() {
+        Mode::Deliver => signatures.check(tx, &facts, chain_id),
+        Mode::Check => signatures.check_and_remember(tx, &facts, chain_id),
+        Mode::Recheck | Mode::Simulate | Mode::Query => true,
+    };
+    if !good {
         return Err(bad_signature(&facts, &ctx.block.chain_id));
     }
     use_nonces(ctx, tx, facts)?;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use kernel::{AppHash, At, Backend, Block, Ctx, Fatal, HeightError, Mode, Reject, View, chain};
 
 use crate::{
-    execute::{Base, Candidate, GenesisView, RawBlock, TxResult, execute, refused, run_tx},
+    execute::{Base, Candidate, GenesisView, Ran, RawBlock, TxResult, execute, refused, run_tx},
     mempool::Mempool,
     metrics::Metrics,
     modules::AppState,
@@ -165,7 +165,7 @@ impl App {
             kernel::Error::Fatal(fatal) => Err(fatal),
             _ => Ok(0),
         })?;
-        run_tx(&mut ctx, &tx, &self.signatures).map(|(result, _, _)| result)
+        run_tx(&mut ctx, tx, &self.signatures).map(Ran::into_result)
     }
 
     /// The state at a height, and the block that made it; `None`: the last committed one.

@@ -11,9 +11,9 @@ use prost_types::Any;
 use proto::cosmos::base::abci::v1beta1::TxMsgData;
 
 use crate::{
-    ante,
+    ante::{self, Paid},
     modules::{self, AppState},
-    signatures::{Facts, SignatureCache, in_parallel},
+    signatures::{Checked, Facts, SignatureCache, in_parallel},
     tx::{Purpose, Tx},
 };
 
@@ -167,23 +167,20 @@ pub fn execute(
     let mut ctx = Ctx::new(state, Mode::Deliver, next_block(&last, block));
     modules::begin_block(&mut ctx, &block.hash)?;
     let mut block_events = ctx.take_events();
-    let mut leaves = Vec::new();
-    let mut tx_results = Vec::with_capacity(txs.len());
+    let mut ran = Vec::with_capacity(txs.len());
     let (mut gas_used, mut base_fees) = (0u64, Amount::ZERO);
-    for tx in &txs {
-        let (result, events, burned) = match tx {
+    for tx in txs {
+        let one = match tx {
             Ok(tx) => run_tx(&mut ctx, tx, signatures)?,
-            Err(reject) => (refused(reject.clone(), 0, 0), Vec::new(), Amount::ZERO),
+            Err(reject) => Ran::refused(reject),
         };
-        gas_used = gas_used.saturating_add(result.gas_used);
-        base_fees = base_fees.plus(burned).unwrap_or(Amount::MAX);
-        if !events.is_empty() {
-            leaves.push(chain::event_leaf(&events));
-        }
-        tx_results.push(result);
+        gas_used = gas_used.saturating_add(one.result.gas_used);
+        base_fees = base_fees.plus(one.base_fee()).unwrap_or(Amount::MAX);
+        ran.push(one);
     }
     modules::end_block(&mut ctx, gas_used, base_fees)?;
     block_events.extend(ctx.take_events());
+    let (tx_results, mut leaves) = shown(ran);
     leaves.push(chain::event_leaf(&block_events));
     chain::seal(&mut ctx, leaves).map_err(as_fatal)?;
 
@@ -196,7 +193,7 @@ pub fn execute(
         None => changes,
     };
     let staged = store.stage(base.view.as_ref(), changes)?;
-    let events = block_events.into_iter().flat_map(|event| event.rendered).collect();
+    let events = block_events.into_iter().flat_map(|event| event.rendered()).collect();
     Ok(Candidate {
         height: block.height,
         app_hash: staged.app_hash,
@@ -217,8 +214,19 @@ fn next_block(last: &Block, block: &RawBlock) -> Block {
     }
 }
 
+/// What a block's transactions show, made on all cores: their results with events, and their leaves of the event log.
+fn shown(ran: Vec<Ran>) -> (Vec<TxResult>, Vec<[u8; 32]>) {
+    let shown = in_parallel(&ran, |one| (one.shown(), one.leaf()));
+    let mut leaves = Vec::with_capacity(ran.len());
+    let results = ran.into_iter().zip(shown).map(|(one, (events, leaf))| {
+        leaves.extend(leaf);
+        TxResult { events, ..one.result }
+    });
+    (results.collect(), leaves)
+}
+
 /// Decodes a block's transactions and checks their signatures against the accounts as they are before the block, on all
-/// cores. A check that the block's own earlier transactions make stale is simply not found again by the ante.
+/// cores. The ante checks those again whose accounts the block's own earlier transactions have changed.
 fn decode_and_check(
     state: &Arc<dyn View>,
     last: &Block,
@@ -226,11 +234,12 @@ fn decode_and_check(
     signatures: &SignatureCache,
 ) -> Result<Vec<Result<Tx, Reject>>, Fatal> {
     let decoded = in_parallel(txs, |bytes| {
-        let tx = Tx::decode(bytes, last.app_version, Purpose::Execute)?;
+        let mut tx = Tx::decode(bytes, last.app_version, Purpose::Execute)?;
         // A failing read is met again, and reported, by the ante.
         let ctx = Ctx::new(Arc::clone(state), Mode::Query, last.clone());
         if let Ok(Some(facts)) = expected_facts(&ctx, &tx) {
-            signatures.check(&tx, &facts, &last.chain_id);
+            let good = signatures.check(&tx, &facts, &last.chain_id);
+            tx.checked = Some(Checked { facts, good });
         }
         Ok(tx)
     });
@@ -247,35 +256,64 @@ fn expected_facts(ctx: &Ctx, tx: &Tx) -> Result<Option<Vec<Facts>>> {
     Ok(Some(facts))
 }
 
-/// Runs a transaction: the ante, then its messages, all or none. Its result, its typed events (what ABCI shows of them is
-/// in the result alone), and the fee to burn.
-pub fn run_tx(
-    ctx: &mut Ctx,
-    tx: &Tx,
-    signatures: &SignatureCache,
-) -> Result<(TxResult, Vec<EventBytes>, Amount), Fatal> {
+/// What running a transaction left.
+pub struct Ran {
+    /// `None`: it could not be read.
+    tx: Option<Tx>,
+    /// Its result, without the events that ABCI shows.
+    result: TxResult,
+    events: Vec<EventBytes>,
+    paid: Option<Paid>,
+}
+
+impl Ran {
+    fn refused(reject: Reject) -> Self {
+        Self { tx: None, result: refused(reject, 0, 0), events: Vec::new(), paid: None }
+    }
+
+    /// The part of its fee that is burned.
+    fn base_fee(&self) -> Amount {
+        self.paid.map_or(Amount::ZERO, |paid| paid.base)
+    }
+
+    /// Its leaf in the block's event log; `None`: nothing happened.
+    fn leaf(&self) -> Option<[u8; 32]> {
+        (!self.events.is_empty()).then(|| chain::event_leaf(&self.events))
+    }
+
+    /// What ABCI shows of it: what it paid and who signed, its typed events, its messages if they were executed.
+    fn shown(&self) -> Vec<AbciEvent> {
+        let Some(tx) = &self.tx else { return Vec::new() };
+        let mut shown = self.paid.as_ref().map(|paid| tx_events(tx, paid)).unwrap_or_default();
+        shown.extend(self.events.iter().flat_map(EventBytes::rendered));
+        if self.result.code == 0 {
+            shown.extend(message_events(tx));
+        }
+        shown
+    }
+
+    /// The whole result.
+    pub fn into_result(self) -> TxResult {
+        TxResult { events: self.shown(), ..self.result }
+    }
+}
+
+/// Runs a transaction: the ante, then its messages, all or none.
+pub fn run_tx(ctx: &mut Ctx, tx: Tx, signatures: &SignatureCache) -> Result<Ran, Fatal> {
     let before = ctx.gas_used();
     let mut paid = None;
     let outcome = ctx.with_gas(tx.gas_limit, |ctx| {
-        paid = Some(ctx.attempt(|ctx| ante::run(ctx, tx, signatures))?);
-        ctx.attempt(|ctx| run_messages(ctx, tx))
+        paid = Some(ctx.attempt(|ctx| ante::run(ctx, &tx, signatures))?);
+        ctx.attempt(|ctx| run_messages(ctx, &tx))
     });
     let gas_used = ctx.gas_used().saturating_sub(before);
-    let mut events = ctx.take_events();
-    let mut result = match outcome {
-        Ok(replies) => succeeded(tx, gas_used, replies),
+    let result = match outcome {
+        Ok(replies) => succeeded(&tx, gas_used, replies),
         Err(Error::Fatal(fatal)) => return Err(fatal),
         Err(Error::Rejected(reject)) => refused(reject, tx.gas_limit, gas_used),
-        Err(Error::OutOfGas) => refused(out_of_gas(tx), tx.gas_limit, gas_used),
+        Err(Error::OutOfGas) => refused(out_of_gas(&tx), tx.gas_limit, gas_used),
     };
-    if let Some(paid) = &paid {
-        result.events = tx_events(tx, paid);
-    }
-    events.iter_mut().for_each(|event| result.events.append(&mut event.rendered));
-    if result.code == 0 {
-        result.events.extend(message_events(tx));
-    }
-    Ok((result, events, paid.map_or(Amount::ZERO, |paid| paid.base)))
+    Ok(Ran { tx: Some(tx), result, events: ctx.take_events(), paid })
 }
 
 fn run_messages(ctx: &mut Ctx, tx: &Tx) -> Result<Vec<Reply>> {

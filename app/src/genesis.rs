@@ -88,7 +88,7 @@ fn prepare(state: &Value) -> Result<(), Error> {
 
 fn read<T: serde::de::DeserializeOwned>(root: &str, bytes: &[u8]) -> Result<T, Error> {
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let inner = error.path().to_string();
         let path = match (root, inner.as_str()) {
             ("", inner) => inner.to_owned(),
@@ -96,7 +96,11 @@ fn read<T: serde::de::DeserializeOwned>(root: &str, bytes: &[u8]) -> Result<T, E
             (root, inner) => format!("{root}.{inner}"),
         };
         Error::Field { path, why: error.into_inner().to_string() }
-    })
+    })?;
+    // Nothing may follow: another reader would take the text for no document at all.
+    let path = if root.is_empty() { "." } else { root };
+    json.end().map_err(|error| Error::Field { path: path.into(), why: error.to_string() })?;
+    Ok(value)
 }
 
 /// Checks a whole document as the first block would: its form, and the state that it makes.
@@ -111,7 +115,11 @@ pub fn validate(text: &str) -> Result<Summary, Error> {
     }
     let initial_height = match document.initial_height.as_deref() {
         None | Some("0") => 1,
-        Some(text) => text.parse::<u64>().map_err(|e| field("initial_height", e.to_string()))?,
+        // CometBFT's heights are signed.
+        Some(text) => match text.parse::<i64>().map(u64::try_from) {
+            Ok(Ok(height)) => height,
+            _ => return Err(field("initial_height", format!("expected 1 to {}", i64::MAX))),
+        },
     };
     let time_s = match &document.genesis_time {
         None => 0,

@@ -2,7 +2,6 @@
 
 use std::{
     convert::Infallible,
-    net::SocketAddr,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -19,11 +18,27 @@ use tonic::{
 
 use crate::{app::App, query};
 
-/// Queries that run at once; more wait, and past [`WAITING_MAX`] they are refused.
-const RUNNING_MAX: usize = 2;
-const WAITING_MAX: usize = 256;
 /// The header by which a client asks for a past height, and by which it is told the one it got.
-const HEIGHT_HEADER: &str = "x-cosmos-block-height";
+pub const HEIGHT_HEADER: &str = "x-cosmos-block-height";
+/// With a refused simulation: the codespace and the code that a block would give.
+pub const CODESPACE_HEADER: &str = "codespace";
+/// See [`CODESPACE_HEADER`].
+pub const CODE_HEADER: &str = "code";
+
+/// How many queries are taken at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Those that run. 2.
+    pub running: usize,
+    /// Those that run or wait for their turn; one more is refused. 256.
+    pub admitted: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { running: 2, admitted: 256 }
+    }
+}
 
 /// Why gRPC can't be served.
 #[derive(Debug, thiserror::Error)]
@@ -31,20 +46,16 @@ pub enum Error {
     /// The reflection service could not be built.
     #[error("gRPC reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// The address can't be bound, or serving failed.
-    #[error("gRPC on {address}: {source}")]
-    Io {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// Serving failed.
+    #[error("gRPC: {0}")]
+    Io(#[from] std::io::Error),
 }
 
 /// Serves until `stop` resolves.
 pub async fn serve(
     app: Arc<App>,
-    address: SocketAddr,
+    listener: tokio::net::TcpListener,
+    limits: Limits,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
     let builder = || {
@@ -57,14 +68,12 @@ pub async fn serve(
     let (v1, v1alpha) = (builder().build_v1()?, builder().build_v1alpha()?);
     let queries = Queries {
         app,
-        running: Arc::new(Semaphore::new(RUNNING_MAX)),
-        waiting: Arc::new(Semaphore::new(WAITING_MAX)),
+        running: Arc::new(Semaphore::new(limits.running)),
+        admitted: Arc::new(Semaphore::new(limits.admitted)),
     };
     let router =
         tonic::service::Routes::new(v1).add_service(v1alpha).into_axum_router().fallback_service(queries);
-    let io = |source| Error::Io { address, source };
-    let listener = tokio::net::TcpListener::bind(address).await.map_err(io)?;
-    axum::serve(listener, router).with_graceful_shutdown(stop).await.map_err(io)
+    Ok(axum::serve(listener, router).with_graceful_shutdown(stop).await?)
 }
 
 /// The service of every method in the table.
@@ -72,7 +81,7 @@ pub async fn serve(
 struct Queries {
     app: Arc<App>,
     running: Arc<Semaphore>,
-    waiting: Arc<Semaphore>,
+    admitted: Arc<Semaphore>,
 }
 
 impl tower::Service<axum::extract::Request> for Queries {
@@ -105,9 +114,9 @@ impl UnaryService<Vec<u8>> for Method {
         Box::pin(async move {
             let height = asked_height(&request)?;
             let _place = queries
-                .waiting
+                .admitted
                 .try_acquire()
-                .map_err(|_| Status::resource_exhausted("too many queries wait"))?;
+                .map_err(|_| Status::resource_exhausted("too many queries wait: ask again later"))?;
             let _turn = queries.running.acquire().await.map_err(|_| Status::unavailable("the node stops"))?;
             let app = Arc::clone(&queries.app);
             let body = request.into_inner();
@@ -138,7 +147,17 @@ fn asked_height(request: &Request<Vec<u8>>) -> Result<u64, Status> {
 
 fn to_grpc(status: &QueryStatus) -> Status {
     let code = i32::try_from(status.code.number()).map_or(Code::Unknown, Code::from_i32);
-    Status::new(code, status.message.clone())
+    let mut answer = Status::new(code, status.message.clone());
+    if let Some((codespace, code)) = &status.rejection {
+        let metadata = answer.metadata_mut();
+        for (name, value) in [(CODESPACE_HEADER, codespace.parse()), (CODE_HEADER, code.to_string().parse())]
+        {
+            if let Ok(value) = value {
+                metadata.insert(name, value);
+            }
+        }
+    }
+    answer
 }
 
 /// Messages as bytes: the table's handlers decode them.

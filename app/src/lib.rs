@@ -9,6 +9,7 @@ pub mod ante;
 pub mod app;
 pub mod cli;
 pub mod client;
+pub mod compare;
 pub mod config;
 pub mod execute;
 pub mod genesis;

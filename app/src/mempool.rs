@@ -24,27 +24,33 @@ pub struct Mempool {
     state: Arc<dyn View>,
     block: Block,
     pending: BTreeMap<Address, u32>,
+    reads_max: u64,
 }
 
 impl Mempool {
     /// An empty mempool over a committed state.
     pub fn new(committed: &Committed) -> Self {
+        Self::with_reads_max(committed, READS_MAX)
+    }
+
+    /// The same with another bound for what it keeps: what is pending is forgotten once so many keys have been read.
+    pub fn with_reads_max(committed: &Committed, reads_max: u64) -> Self {
         let state = committed.base.state();
         // A transaction that is checked now can be in the next block at the earliest.
         let mut block = committed.block.clone();
         block.height = block.height.saturating_plus(1);
         let ctx = Ctx::new(Arc::clone(&state), Mode::Check, block.clone());
-        Self { ctx, state, block, pending: BTreeMap::new() }
+        Self { ctx, state, block, pending: BTreeMap::new(), reads_max }
     }
 
     /// Forgets what was pending.
     pub fn reset(&mut self, committed: &Committed) {
-        *self = Self::new(committed);
+        *self = Self::with_reads_max(committed, self.reads_max);
     }
 
     /// Runs the ante of a transaction and keeps what it used if it passes.
     pub fn check(&mut self, tx: &Tx, recheck: bool, signatures: &SignatureCache) -> Result<TxResult, Fatal> {
-        if self.ctx.counters().view_reads > READS_MAX {
+        if self.ctx.counters().view_reads > self.reads_max {
             self.ctx = Ctx::new(Arc::clone(&self.state), Mode::Check, self.block.clone());
             self.pending.clear();
         }

@@ -218,6 +218,7 @@ pub struct AppState {
 /// Writes the state of a genesis document. An error names the module and the field.
 pub fn init_genesis(ctx: &mut Ctx, state: AppState) -> Result<()> {
     within("kernel", chain::init_genesis(ctx, &state.kernel))?;
+    within("auth", check_fee_denom(&state.auth.params.fee.denom))?;
     within("auth", Auth::init_genesis(ctx, state.auth))?;
     for name in MODULE_ACCOUNTS {
         within("auth", auth::create_module_account(ctx, name))?;
@@ -226,6 +227,16 @@ pub fn init_genesis(ctx: &mut Ctx, state: AppState) -> Result<()> {
     within("escrow", Escrow::init_genesis(ctx, state.escrow))?;
     within("provider", Provider::init_genesis(ctx, state.provider))?;
     within("market", Market::init_genesis(ctx, state.market))
+}
+
+/// Fees are taken and burned in one denom, which auth, below bank, can't know: a network that names another would offer
+/// one and pay the other.
+fn check_fee_denom(denom: &str) -> Result<()> {
+    let expected = bank::uflop();
+    match bank::Denom::new(denom) {
+        Ok(denom) if denom == expected => Ok(()),
+        _ => Err(Reject::invalid_request(format!("params.fee.denom: expected {expected}")).into()),
+    }
 }
 
 fn within<T>(module: &str, result: Result<T>) -> Result<T> {

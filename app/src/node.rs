@@ -6,7 +6,7 @@ use axum::{Router, routing::get};
 use kernel::{AppHash, Backend, Ctx, Fatal, HeightError, Mode, chain};
 use serde_json::{Value, json};
 use store::{OpenError, Options, RocksBackend};
-use tokio::sync::watch;
+use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     abci::{Abci, server},
@@ -31,15 +31,25 @@ pub enum Error {
         /// What is wrong with it.
         source: OpenError,
     },
+    /// The home is of a chain whose addresses look otherwise.
+    #[error("the chain's addresses begin with {chain:?}, the configured prefix is {configured:?}")]
+    Prefix {
+        /// What the state says.
+        chain: String,
+        /// What this process was told.
+        configured: String,
+    },
     /// The socket for CometBFT.
     #[error(transparent)]
     Abci(#[from] server::Error),
     /// The gRPC server.
     #[error(transparent)]
     Grpc(#[from] grpc::Error),
-    /// The metrics server.
-    #[error("metrics on {address}: {source}")]
-    Metrics {
+    /// An address for gRPC or metrics can't be bound.
+    #[error("{what} on {address}: {source}")]
+    Bind {
+        /// `gRPC` or `metrics`.
+        what: &'static str,
         /// The address.
         address: SocketAddr,
         /// What the system said.
@@ -80,13 +90,23 @@ fn open(config: &Config) -> Result<Arc<RocksBackend>, Error> {
         if last.chain_id != expected {
             return Err(failed(OpenError::ChainId { expected, found: last.chain_id }));
         }
+        check_prefix(Arc::clone(&view))?;
         check_derived(&store, view.as_ref())?;
     }
     Ok(Arc::new(store))
 }
 
+/// The prefix decides which addresses are read, so one that is not the chain's own would execute other blocks than the
+/// other validators.
+fn check_prefix(view: Arc<dyn kernel::View>) -> Result<(), Error> {
+    let ctx = Ctx::new(view, Mode::Query, kernel::Block::default());
+    let chain = chain::PARAMS.load(&ctx).map_err(Error::Export)?.bech32_prefix;
+    let configured = kernel::address::prefix_of();
+    if chain == configured { Ok(()) } else { Err(Error::Prefix { chain, configured }) }
+}
+
 /// The derived entries must be those of the records: where they are not, they are made again from them.
-fn check_derived(store: &RocksBackend, view: &dyn kernel::View) -> Result<(), Error> {
+pub fn check_derived(store: &RocksBackend, view: &dyn kernel::View) -> Result<(), Error> {
     let ctx = |view| Ctx::new(view, Mode::Query, kernel::Block::default());
     let expected = chain::DERIVED_DIGEST.load(&ctx(store.view(None)?)).map_err(Error::Export)?.sum;
     if chain::derived_sum(view, STORES.iter().map(|(id, _)| *id))? == expected {
@@ -135,7 +155,10 @@ async fn serve(
     let (grpc_stop, metrics_stop) = (until(stopped.clone()), until(stopped.clone()));
     let grpc = async {
         match grpc_address {
-            Some(address) => grpc::serve(Arc::clone(&app), address, grpc_stop).await.map_err(Error::from),
+            Some(address) => {
+                let listener = bind("gRPC", address).await?;
+                Ok(grpc::serve(Arc::clone(&app), listener, grpc::Limits::default(), grpc_stop).await?)
+            }
             None => {
                 grpc_stop.await;
                 Ok(())
@@ -157,6 +180,10 @@ async fn serve(
     };
     abci.shutdown();
     result
+}
+
+async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener, Error> {
+    TcpListener::bind(address).await.map_err(|source| Error::Bind { what, address, source })
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {
@@ -181,7 +208,6 @@ async fn serve_metrics(
     address: SocketAddr,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), Error> {
-    let failed = |source| Error::Metrics { address, source };
     let render = move || {
         let (app, store) = (Arc::clone(&app), Arc::clone(&store));
         async move {
@@ -189,9 +215,9 @@ async fn serve_metrics(
             app.metrics.render()
         }
     };
-    let listener = tokio::net::TcpListener::bind(address).await.map_err(failed)?;
+    let listener = bind("metrics", address).await?;
     let router = Router::new().route("/metrics", get(render));
-    axum::serve(listener, router).with_graceful_shutdown(stop).await.map_err(failed)
+    Ok(axum::serve(listener, router).with_graceful_shutdown(stop).await?)
 }
 
 /// Sizes and backlogs are read when somebody asks.

@@ -1,8 +1,11 @@
 //! Every query once: a table from path to handler. ABCI, gRPC and, later, REST are front ends to it.
 
-use std::{collections::BTreeMap, sync::OnceLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
-use kernel::{Ctx, Fatal, HeightError, Mode, QueryFn, Status, StatusCode};
+use kernel::{Block, Ctx, Fatal, HeightError, Mode, QueryFn, Status, StatusCode, View};
 use prost::Message as _;
 use prost_types::Any;
 use proto::{
@@ -63,7 +66,20 @@ pub fn run(app: &App, path: &str, request: &[u8], height: u64) -> Result<Answer,
             format!("unknown query path {:?}", path.chars().take(200).collect::<String>()),
         )
     })?;
-    let (view, block) = app.state_at((height > 0).then_some(height)).map_err(no_height)?;
+    let asked = (height > 0).then_some(height);
+    let (view, block) = app.state_at(asked).map_err(|error| explained(app, height, no_height(error)))?;
+    run_on(app, *handler, request, view, block)
+}
+
+/// Answers a query of a state. Blocks go on meanwhile: a state that leaves the history before the answer is complete is
+/// refused like a height that was too old to begin with.
+pub fn run_on(
+    app: &App,
+    handler: QueryFn,
+    request: &[u8],
+    view: Arc<dyn View>,
+    block: Block,
+) -> Result<Answer, Status> {
     let height = view.height();
     let mut ctx = Ctx::new(view, Mode::Query, block);
     if ctx.block.chain_id.is_empty() {
@@ -79,7 +95,15 @@ pub fn run(app: &App, path: &str, request: &[u8], height: u64) -> Result<Answer,
             }
         })
     })?;
-    status.map_or(Ok(Answer { value, height }), Err)
+    status.map_or(Ok(Answer { value, height }), |status| Err(explained(app, height, status)))
+}
+
+/// What failed inside the store at a height that is no longer kept, failed because of that; 0 is the last height, which is.
+pub(crate) fn explained(app: &App, height: u64, status: Status) -> Status {
+    match app.store().view((height > 0).then_some(height)) {
+        Err(gone) if status.code == StatusCode::Internal => no_height(gone),
+        _ => status,
+    }
 }
 
 pub(crate) fn no_height(error: HeightError) -> Status {
@@ -103,8 +127,10 @@ fn simulate(app: &App, request: &[u8]) -> Result<Answer, Status> {
     };
     let result = app.simulate(&bytes).map_err(|fatal| internal(&fatal))?;
     if result.code != 0 {
-        let text = format!("{}: codespace {} code {}", result.log, result.codespace, result.code);
-        return Err(Status::new(StatusCode::InvalidArgument, text));
+        // The words and the gRPC code are those of the Cosmos SDK, whose clients search the text.
+        let message = format!("{} with gas used: '{}'", result.log, result.gas_used);
+        let rejection = Some((result.codespace, result.code));
+        return Err(Status { rejection, ..Status::new(StatusCode::Unknown, message) });
     }
     Ok(Answer { value: simulated(result).encode_to_vec(), height: app.committed().height })
 }

@@ -48,6 +48,15 @@ pub struct Facts {
     pub key: PublicKey,
 }
 
+/// A transaction whose signatures were checked before its block is executed.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// What they were checked against.
+    pub facts: Vec<Facts>,
+    /// Whether all of them are good.
+    pub good: bool,
+}
+
 /// What was checked: the younger half, and the older one that is forgotten next.
 #[derive(Default)]
 struct Generations {
@@ -68,22 +77,30 @@ impl SignatureCache {
         self.checks.load(Ordering::Relaxed)
     }
 
-    /// Whether all signatures of a transaction are good for these facts; asks the memory first, and remembers a yes.
+    /// Whether all signatures of a transaction are good for these facts; asks what is known of it first.
     pub fn check(&self, tx: &Tx, facts: &[Facts], chain_id: &str) -> bool {
+        match &tx.checked {
+            Some(checked) if checked.facts == facts => checked.good,
+            _ => self.remembers(&identity(tx, facts)) || self.check_all(tx, facts, chain_id),
+        }
+    }
+
+    /// The same, and a yes is remembered: the transaction will come again, in a block.
+    pub fn check_and_remember(&self, tx: &Tx, facts: &[Facts], chain_id: &str) -> bool {
         let id = identity(tx, facts);
         if self.remembers(&id) {
             return true;
         }
-        let good = tx.signers.len() == facts.len()
-            && tx
-                .signers
-                .iter()
-                .zip(facts)
-                .all(|(signer, facts)| self.check_one(tx, signer, facts, chain_id));
+        let good = self.check_all(tx, facts, chain_id);
         if good {
             self.remember(id);
         }
         good
+    }
+
+    fn check_all(&self, tx: &Tx, facts: &[Facts], chain_id: &str) -> bool {
+        tx.signers.len() == facts.len()
+            && tx.signers.iter().zip(facts).all(|(signer, facts)| self.check_one(tx, signer, facts, chain_id))
     }
 
     fn check_one(&self, tx: &Tx, signer: &Signer, facts: &Facts, chain_id: &str) -> bool {
@@ -144,4 +161,34 @@ pub fn in_parallel<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) ->
     });
     results.sort_by_key(|(index, _)| *index);
     results.into_iter().map(|(_, result)| result).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: usize) -> [u8; 32] {
+        Sha256::digest(number.to_be_bytes()).into()
+    }
+
+    #[test]
+    fn what_was_checked_is_forgotten_by_generations() {
+        let cache = SignatureCache::default();
+        let remember =
+            |numbers: std::ops::Range<usize>| numbers.for_each(|number| cache.remember(id(number)));
+        let held = || {
+            let generations = cache.generations.lock().unwrap();
+            generations.young.len() + generations.old.len()
+        };
+        remember(0..REMEMBERED_MAX);
+        assert!(cache.remembers(&id(0)) && cache.remembers(&id(REMEMBERED_MAX - 1)));
+        // The next one begins a generation; the one before is still remembered.
+        remember(REMEMBERED_MAX..2 * REMEMBERED_MAX);
+        assert!(cache.remembers(&id(0)) && cache.remembers(&id(2 * REMEMBERED_MAX - 1)));
+        assert_eq!(held(), 2 * REMEMBERED_MAX, "memory has a bound");
+        remember(2 * REMEMBERED_MAX..2 * REMEMBERED_MAX + 1);
+        assert!(!cache.remembers(&id(0)) && !cache.remembers(&id(REMEMBERED_MAX - 1)));
+        assert!(cache.remembers(&id(REMEMBERED_MAX)) && cache.remembers(&id(2 * REMEMBERED_MAX)));
+        assert_eq!(held(), REMEMBERED_MAX + 1);
+    }
 }

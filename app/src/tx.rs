@@ -14,7 +14,10 @@ use proto::cosmos::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::modules::{self, Msg};
+use crate::{
+    modules::{self, Msg},
+    signatures::Checked,
+};
 
 /// The most bytes of a transaction whatever the parameters say; they may allow fewer.
 pub const TX_BYTES_MAX: usize = 256 * 1024;
@@ -50,6 +53,8 @@ pub struct Tx {
     pub timeout_nanos: u64,
     /// Its signers' sequences are not used; the timeout is its nonce.
     pub unordered: bool,
+    /// What is known of its signatures.
+    pub checked: Option<Checked>,
     body_bytes: Vec<u8>,
     auth_info_bytes: Vec<u8>,
 }
@@ -112,6 +117,7 @@ impl Tx {
             timeout_height: body.timeout_height,
             timeout_nanos,
             unordered,
+            checked: None,
             body_bytes: raw.body_bytes,
             auth_info_bytes: raw.auth_info_bytes,
         })

@@ -1,5 +1,11 @@
 //! Rules of the tree that no lint knows.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops where its assumption fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::arithmetic_side_effects,
+    reason = "a test stops where its assumption fails"
+)]
 
 use std::{
     fs,
@@ -55,9 +61,10 @@ fn offenders(allowed: &[&str], matches: impl Fn(&str) -> bool) -> Vec<String> {
 #[test]
 fn only_one_place_names_what_is_its_own() {
     let rules: &[(&str, &[&str])] = &[
-        // ABCI's types: everybody else speaks of blocks and results.
-        ("tendermint_abci", &["app/src/abci/"]),
-        ("v0_38::abci", &["app/src/abci/"]),
+        // ABCI's types: everybody else speaks of blocks and results. The simulator and the fuzz targets drive them, as
+        // CometBFT does.
+        ("tendermint_abci", &["app/src/abci/", "app/sim/", "app/fuzz/"]),
+        ("v0_38::abci", &["app/src/abci/", "app/sim/", "app/fuzz/"]),
         // Consent is made where signatures are checked, and nowhere else.
         ("authority::signed", &["app/src/execute.rs", "modules/kernel/src/authority.rs"]),
         // The state machine is synchronous.
@@ -71,6 +78,138 @@ fn only_one_place_names_what_is_its_own() {
             "{word} belongs to {allowed:?}"
         );
     }
+}
+
+/// What runs under consensus: the modules, the store, and the application but for its front ends, without their tests.
+fn consensus_sources() -> Vec<(String, String)> {
+    let outside = [
+        "app/benches/",
+        "app/fuzz/",
+        "app/model/",
+        "app/sim/",
+        "app/src/abci/server",
+        "app/src/cli/",
+        "app/src/client/",
+        "app/src/compare.rs",
+        "app/src/config.rs",
+        "app/src/grpc.rs",
+        "app/src/main.rs",
+        "app/src/metrics.rs",
+        "app/src/node.rs",
+    ];
+    let is_consensus = |name: &str| {
+        (name.starts_with("app/") || name.starts_with("modules/"))
+            && !is_test(name)
+            && !outside.iter().any(|prefix| name.starts_with(prefix))
+    };
+    let without_tests = |text: String| text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+    let sources = sources().into_iter().filter(|(name, _)| is_consensus(name));
+    let sources: Vec<_> = sources.map(|(name, text)| (name, without_tests(text))).collect();
+    assert!(sources.len() > 80, "the consensus code was found");
+    sources
+}
+
+/// Whether a text has a word, and not only as a part of another one.
+fn has_word(text: &str, word: &str) -> bool {
+    let is_part = |character: Option<char>| character.is_some_and(|c| c.is_alphanumeric() || c == '_');
+    text.match_indices(word).any(|(at, _)| {
+        let goes_on_before =
+            word.starts_with(char::is_alphanumeric) && is_part(text[..at].chars().next_back());
+        let rest = &text[at + word.len()..];
+        let goes_on_behind = word.ends_with(char::is_alphanumeric) && is_part(rest.chars().next());
+        !goes_on_before && !goes_on_behind
+    })
+}
+
+/// Beside what lints deny. Where a word is allowed, what comes of it reaches no result: order is restored, or nobody sees it.
+#[test]
+fn t2_i_01_i_23_nothing_that_differs_between_machines_is_in_consensus_code() {
+    let rules: &[(&[&str], &[&str])] = &[
+        // Clocks and chance.
+        (&["SystemTime", "Instant", "UNIX_EPOCH", "rand", "thread_rng", "getrandom", "RandomState"], &[]),
+        // The order of a hash table, the place of an object, the identity of a thread or a process.
+        (&["HashMap", "HashSet", "DefaultHasher", "{:p}", ".as_ptr(", "addr_of", "unsafe"], &[]),
+        (&["thread::current", "ThreadId", "process::id", "thread_local", "static mut"], &[]),
+        // Floating point: RocksDB wants one for the size of its filters.
+        (&["f32", "f64"], &["app/store/src/rocks/database.rs"]),
+        // What the machine's owner has set, and what lies on its disk.
+        (&["std::env", "env::var", "locale", "chrono"], &[]),
+        (&["fs::", "File::"], &["app/store/src/rocks/"]),
+        // Threads: hashing and signatures put their results in the order of their inputs; pruning has no result.
+        (
+            &["available_parallelism", "thread::scope", "thread::Builder", "thread::spawn"],
+            &["app/src/signatures.rs", "app/store/src/hash.rs", "app/store/src/rocks/prune.rs"],
+        ),
+        // What letters are changes with Unicode's tables, and so with the compiler.
+        (&[".to_lowercase(", ".to_uppercase(", ".is_alphanumeric(", ".is_alphabetic(", ".is_numeric("], &[]),
+        (&["is_whitespace(", ".trim()", "split_whitespace("], &[]),
+        // JSON is for genesis documents and their export.
+        (&["serde_json"], &["app/src/genesis.rs"]),
+    ];
+    let sources = consensus_sources();
+    for (words, allowed) in rules {
+        for word in *words {
+            let found: Vec<&str> = sources
+                .iter()
+                .filter(|(name, text)| {
+                    !allowed.iter().any(|prefix| name.starts_with(prefix)) && has_word(text, word)
+                })
+                .map(|(name, _)| name.as_str())
+                .collect();
+            assert_eq!(found, Vec::<&str>::new(), "{word}");
+        }
+    }
+}
+
+/// Records are the same on every machine: no field has the width of a pointer.
+#[test]
+fn t2_no_record_has_a_field_of_the_machines_width() {
+    let mut records = 0;
+    for (name, text) in consensus_sources() {
+        for block in text.split("record! {").skip(1) {
+            // To the brace that closes the block, by its indentation.
+            let block = block.split("\n}").next().unwrap_or_default();
+            records += 1;
+            for word in ["usize", "isize", "f32", "f64"] {
+                assert!(!has_word(block, word), "{name}: {word} in a record");
+            }
+        }
+    }
+    assert!(records > 10, "{records} blocks of records");
+}
+
+/// A transaction that Commit submits waits for the mempool, which waits for Commit.
+#[test]
+fn a1_19_nothing_under_consensus_calls_the_node_that_calls_it() {
+    for (name, text) in consensus_sources() {
+        for word in ["client::", "reqwest", "broadcast_tx", "TcpStream", "UnixStream"] {
+            assert!(!has_word(&text, word), "{name}: {word}");
+        }
+    }
+}
+
+/// Every line of the lists has a row, and every test that a row names is there.
+#[test]
+fn i_15_the_tests_that_the_table_of_reliability_names_exist() {
+    let table = fs::read_to_string(root().join("docs/reliability.md")).unwrap();
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| ")).collect();
+    let expected = (1..=31).map(|line| format!("A1.{line}")).chain((1..=40).map(|line| format!("I.{line}")));
+    for id in expected {
+        assert_eq!(rows.iter().filter(|row| row.starts_with(&format!("| {id} |"))).count(), 1, "{id}");
+    }
+    let texts: Vec<String> = sources().into_iter().map(|(_, text)| text).collect();
+    let mut named = 0;
+    for row in rows {
+        for name in row.split('`').skip(1).step_by(2) {
+            let is_test = name.contains('_') && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+            if is_test {
+                named += 1;
+                let definition = format!("fn {name}(");
+                assert!(texts.iter().any(|text| text.contains(&definition)), "{name} of\n{row}");
+            }
+        }
+    }
+    assert!(named > 80, "{named} tests are named");
 }
 
 #[test]

@@ -2,5 +2,6 @@
 
 pub mod bench;
 pub mod demo;
+pub mod faults;
+pub mod grammar;
 pub mod net;
-pub mod rpc;

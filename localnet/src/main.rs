@@ -8,8 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use localnet::bench::{self, BidLoad, KvSource, LoadOptions, TxSource};
 use localnet::demo::cast::{Cast, MNEMONIC};
 use localnet::demo::{self, Screen};
+use localnet::faults;
 use localnet::net::control::{self, Answer, Control, NodeStatus, Request};
-use localnet::net::{App, Error, Net, Spec, Timing};
+use localnet::net::{App, Error, Net, Spec, TemporaryDir, Timing};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use underbid::client::chain::Client;
@@ -35,6 +36,8 @@ enum Command {
     Down(DirArgs),
     /// Play a market on a new net, sum it up, and keep the net running until Ctrl-C.
     Demo(DemoArgs),
+    /// Hurt nets in every way that is known, and check what must hold all the same.
+    Faults(FaultArgs),
     /// Measure a new net, which is removed afterwards.
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -92,6 +95,24 @@ struct DemoArgs {
     #[arg(long)]
     exit: bool,
     /// Print the summary as one JSON document on standard output, and everything else on standard error.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct FaultArgs {
+    /// The rows to play, by their ids in docs/faults.md; all of them where none is named.
+    rows: Vec<String>,
+    /// Play the full counts, which takes hours.
+    #[arg(long)]
+    long: bool,
+    /// The underbid program; by default the one next to this program.
+    #[arg(long)]
+    binary: Option<PathBuf>,
+    /// The genesis document.
+    #[arg(long, default_value = "genesis/localnet.json")]
+    genesis: PathBuf,
+    /// Print one JSON document on standard output, and the rows on standard error.
     #[arg(long)]
     json: bool,
 }
@@ -195,8 +216,25 @@ async fn run(command: Command) -> Outcome {
             print_answer(&answer)
         }
         Command::Demo(args) => demo(args).await,
+        Command::Faults(args) => faults(args).await,
         Command::Bench(command) => run_bench(command).await,
     }
+}
+
+async fn faults(args: FaultArgs) -> Outcome {
+    let FaultArgs { rows, long: is_long, binary, genesis, json } = args;
+    let binary = std::path::absolute(binary.unwrap_or_else(localnet::net::find_underbid))?;
+    let options = faults::Options { binary, genesis: localnet::net::read_genesis(&genesis)?, is_long };
+    let show = |row: &faults::RowReport| match json {
+        true => eprintln!("{row}"),
+        false => println!("{row}"),
+    };
+    let report = tokio::select! {
+        report = faults::play(&options, &rows, show) => report?,
+        () = interrupted() => return Err("interrupted".into()),
+    };
+    print_report(&report, json)?;
+    if report.ok { Ok(()) } else { Err("a law did not hold".into()) }
 }
 
 async fn up(args: UpArgs) -> Outcome {
@@ -378,8 +416,8 @@ impl NetArgs {
         &self,
         change: impl FnOnce(Value) -> Result<Value, Box<dyn std::error::Error>>,
     ) -> Result<(TemporaryDir, Net), Box<dyn std::error::Error>> {
-        let dir = TemporaryDir(std::env::temp_dir().join(format!("localnet-{}", std::process::id())));
-        let spec = self.spec(&dir.0)?;
+        let dir = TemporaryDir::new();
+        let spec = self.spec(dir.path())?;
         let genesis = change(spec.genesis)?;
         let net = Net::up(Spec { genesis, ..spec }).await?;
         Ok((dir, net))
@@ -388,17 +426,6 @@ impl NetArgs {
 
 fn boxed(source: impl TxSource) -> Box<dyn TxSource> {
     Box::new(source)
-}
-
-/// The directory of a net that nobody needs afterwards.
-struct TemporaryDir(PathBuf);
-
-impl Drop for TemporaryDir {
-    fn drop(&mut self) {
-        if let Err(error) = Net::remove(&self.0) {
-            eprintln!("{error}");
-        }
-    }
 }
 
 fn print_answer(answer: &Answer) -> Outcome {

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{LazyLock, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use kernel::E18;
@@ -14,7 +14,8 @@ use localnet::demo::cast::Cast;
 use localnet::demo::orders::RoundStage;
 use localnet::demo::plot::{Fate, Plan, plans};
 use localnet::demo::stage::{PATIENCE, money, wait_until_active};
-use localnet::net::{App, Net, Spec, read_genesis};
+use localnet::grammar::{self, RECORDING};
+use localnet::net::{App, Net, Node, Spec, read_genesis};
 use proto::underbid::escrow::v1::{QueryAccountRequest, QueryAccountResponse};
 use proto::underbid::market::v1::{
     Lease, MsgCloseLease, MsgCloseLeaseResponse, QueryLeaseRequest, QueryLeaseResponse, TenantReason,
@@ -52,7 +53,7 @@ fn underbid() -> &'static Path {
 /// Four validators with a market on which nobody has ordered yet.
 async fn open_market() -> (TempDir, Net, Stage) {
     let dir = tempfile::tempdir().unwrap();
-    let app = App::Underbid { binary: underbid().to_owned(), arguments: Vec::new() };
+    let app = App::Underbid { binary: underbid().to_owned(), arguments: RECORDING.map(str::to_owned).into() };
     let genesis = Cast::new().unwrap().complete(read_genesis(&genesis_path()).unwrap()).unwrap();
     let net = Net::up(Spec::new(dir.path().join("net"), app, genesis.clone())).await.unwrap();
     let mut stage = Stage::open(&net, &genesis).unwrap();
@@ -68,6 +69,17 @@ fn long_order() -> Plan {
 
 fn bids(id: u64) -> impl Fn(&Board) -> u32 {
     move |board| board.orders.get(&id).and_then(|order| order.round()).map_or(0, |round| round.bids)
+}
+
+/// Fails unless CometBFT called every application as ABCI's grammar says, and started it so often in all.
+fn assert_grammar(net: &Net, starts: u64) {
+    let tally = |node: &Arc<Node>| {
+        let log = std::fs::read_to_string(node.home().join("app.log")).unwrap();
+        grammar::check(&grammar::read(&log)).unwrap_or_else(|broken| panic!("node{}: {broken}", node.index()))
+    };
+    let tallies: Vec<grammar::Tally> = net.nodes().iter().map(tally).collect();
+    assert!(tallies.iter().all(|tally| tally.inits == 1 && tally.commits > 0), "{tallies:?}");
+    assert_eq!(tallies.iter().map(|tally| tally.starts).sum::<u64>(), starts, "{tallies:?}");
 }
 
 /// Fails unless all four computed the same hash after `height`.
@@ -160,6 +172,7 @@ async fn an_auction_goes_on_without_a_validator_which_catches_up() {
     let height = stage.finish().await.unwrap();
     assert_agreement(&net, height).await;
     net.check().unwrap();
+    assert_grammar(&net, 5);
     net.stop().await;
 }
 
@@ -213,5 +226,6 @@ async fn a_lease_and_its_money_survive_the_death_of_all_validators() {
     let accounts = ledger.accounts(&stage.clients()[0], stage.cast(), height).await.unwrap();
     assert!(accounts.iter().all(|row| row.matches), "{accounts:#?}");
     assert_agreement(&net, height).await;
+    assert_grammar(&net, 8);
     net.stop().await;
 }

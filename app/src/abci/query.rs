@@ -2,7 +2,7 @@
 //! that CometBFT itself asks.
 
 use bytes::Bytes;
-use kernel::{HeightError, Proof, Status, StatusCode};
+use kernel::{HeightError, Proof, Reject, Status, StatusCode};
 use tendermint_proto::v0_38::{
     abci::ResponseQuery,
     crypto::{ProofOp, ProofOps},
@@ -38,40 +38,42 @@ pub fn answer(app: &App, path: &str, data: &Bytes, height: i64, prove: bool) -> 
 }
 
 fn record(app: &App, store: &str, key: &Bytes, height: u64, prove: bool) -> ResponseQuery {
-    let height = (height > 0).then_some(height);
-    if !prove {
-        let Some((id, _)) = STORES.iter().find(|(_, name)| *name == store) else {
-            return refusal(app, &Status::not_found(format!("unknown store {store:?}")));
-        };
-        let value = app.state_at(height).map_err(query::no_height).and_then(|(view, _)| {
-            let value = view.get(kernel::Space::State(*id), key).map_err(|fatal| query::internal(&fatal))?;
-            Ok((value.unwrap_or_default(), view.height()))
-        });
-        return match value {
-            Ok((value, height)) => {
-                ResponseQuery { key: key.clone(), value, height: signed(height), ..Default::default() }
-            }
-            Err(status) => refusal(app, &status),
-        };
-    }
-    match app.store().prove(height, store, key) {
-        Ok(proof) => ResponseQuery {
-            key: key.clone(),
-            value: proof.value.clone().unwrap_or_default(),
-            height: signed(proof.height),
-            proof_ops: Some(proof_ops(proof)),
-            ..Default::default()
-        },
-        Err(HeightError::UnknownStore(name)) => {
-            refusal(app, &Status::not_found(format!("unknown store {name:?}")))
-        }
-        Err(error) => refusal(app, &query::no_height(error)),
-    }
+    let asked = (height > 0).then_some(height);
+    let answer = if prove { proven(app, store, key, asked) } else { bare(app, store, key, asked) };
+    answer.unwrap_or_else(|status| refusal(app, &query::explained(app, height, status)))
 }
 
-/// A failed query as Cosmos clients read it: the codes of the codespace `sdk`, the gRPC code in words in the text.
+fn bare(app: &App, store: &str, key: &Bytes, height: Option<u64>) -> Result<ResponseQuery, Status> {
+    let (id, _) = STORES.iter().find(|(_, name)| *name == store).ok_or_else(|| unknown_store(store))?;
+    let (view, _) = app.state_at(height).map_err(query::no_height)?;
+    let value = view.get(kernel::Space::State(*id), key).map_err(|fatal| query::internal(&fatal))?;
+    let value = value.unwrap_or_default();
+    Ok(ResponseQuery { key: key.clone(), value, height: signed(view.height()), ..Default::default() })
+}
+
+fn proven(app: &App, store: &str, key: &Bytes, height: Option<u64>) -> Result<ResponseQuery, Status> {
+    let proof = app.store().prove(height, store, key).map_err(|error| match error {
+        HeightError::UnknownStore(name) => unknown_store(&name),
+        other => query::no_height(other),
+    })?;
+    Ok(ResponseQuery {
+        key: key.clone(),
+        value: proof.value.clone().unwrap_or_default(),
+        height: signed(proof.height),
+        proof_ops: Some(proof_ops(proof)),
+        ..Default::default()
+    })
+}
+
+fn unknown_store(name: &str) -> Status {
+    Status::not_found(format!("unknown store {name:?}"))
+}
+
+/// A failed query as Cosmos clients read it: the codes of the codespace `sdk`, the gRPC code in words in the text. What
+/// tells of a rejection has that one's codespace and code.
 fn refusal(app: &App, status: &Status) -> ResponseQuery {
     let (code, name, suffix) = match status.code {
+        StatusCode::Unknown => (6, "Unknown", ": unknown request"),
         StatusCode::NotFound => (22, "NotFound", ": key not found"),
         StatusCode::InvalidArgument => (18, "InvalidArgument", ": invalid request"),
         StatusCode::FailedPrecondition => (18, "FailedPrecondition", ": invalid request"),
@@ -80,9 +82,13 @@ fn refusal(app: &App, status: &Status) -> ResponseQuery {
         StatusCode::Unimplemented => (6, "Unimplemented", ": unknown request"),
         StatusCode::Internal => (6, "Internal", ": unknown request"),
     };
+    let (codespace, code, suffix) = match &status.rejection {
+        Some((codespace, code)) => (codespace.as_str(), *code, ""),
+        None => (Reject::SDK, code, suffix),
+    };
     ResponseQuery {
         code,
-        codespace: "sdk".into(),
+        codespace: codespace.into(),
         log: format!("rpc error: code = {name} desc = {}{suffix}", status.message),
         height: signed(app.committed().height),
         ..Default::default()

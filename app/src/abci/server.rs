@@ -7,12 +7,15 @@
 //! Responses gather in a buffer and leave together: at a Flush request, before the thread waits for input, and when the
 //! buffer is full. An asynchronous client is therefore never kept waiting, and a pipelined one costs few system calls.
 //!
+//! At the level `debug`, the target `abci` records every call that ABCI's grammar orders, with its connection and height.
+//!
 //! A connection that breaks the protocol gets a `ResponseException` that says how, and is closed. A panic of the
 //! application aborts the process: CometBFT would otherwise wait for ever for a response that no thread will write.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Write};
 use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -189,8 +192,14 @@ impl Server {
         }
         let body = move || {
             let _abort = AbortOnPanic;
-            let mut connection =
-                Connection { app, stream, input: Input::new(request_bytes_max), output: Vec::new(), shared };
+            let mut connection = Connection {
+                id,
+                app,
+                stream,
+                input: Input::new(request_bytes_max),
+                output: Vec::new(),
+                shared,
+            };
             info!(connection = id, "ABCI connection opened");
             match connection.serve() {
                 Ok(()) => info!(connection = id, "ABCI connection closed"),
@@ -226,6 +235,18 @@ impl Server {
                 std::process::abort();
             }
         }
+    }
+}
+
+/// Serves one connection that is open already, in the caller's thread, until the peer ends it or breaks the protocol. Its
+/// requests have at most `request_bytes_max` bytes.
+pub fn serve_connection<A: Application>(app: A, stream: UnixStream, request_bytes_max: usize) {
+    let input = Input::new(request_bytes_max);
+    let shared = Arc::default();
+    let mut connection =
+        Connection { id: 0, app, stream: Stream::Unix(stream), input, output: Vec::new(), shared };
+    if let Err(error) = connection.serve() {
+        connection.report(&error);
     }
 }
 
@@ -297,6 +318,7 @@ impl Drop for AbortOnPanic {
 }
 
 struct Connection<A> {
+    id: u64,
     app: A,
     stream: Stream,
     input: Input,
@@ -311,7 +333,12 @@ impl<A: Application> Connection<A> {
             while let Some(frame) = self.input.next_frame()? {
                 let request = Request::decode(frame)?.value.ok_or(ConnectionError::Unknown)?;
                 let is_flush = matches!(request, request::Value::Flush(_));
-                self.push(dispatch(&self.app, request));
+                self.record(&request);
+                let response = dispatch(&self.app, request);
+                if let response::Value::Info(info) = &response {
+                    debug!(target: "abci", connection = self.id, method = "Info", height = info.last_block_height);
+                }
+                self.push(response);
                 if is_flush || self.output.len() >= OUTPUT_BYTES {
                     self.flush()?;
                 }
@@ -328,6 +355,25 @@ impl<A: Application> Connection<A> {
                 return if is_clean { Ok(()) } else { Err(ConnectionError::Truncated) };
             }
         }
+    }
+
+    /// Writes down a call before it is carried out, so that one which ends the process is there too. `Info` has the height
+    /// in its answer.
+    fn record(&self, request: &request::Value) {
+        use request::Value as In;
+        let (method, height) = match request {
+            In::InitChain(request) => ("InitChain", request.initial_height),
+            In::PrepareProposal(request) => ("PrepareProposal", request.height),
+            In::ProcessProposal(request) => ("ProcessProposal", request.height),
+            In::ExtendVote(request) => ("ExtendVote", request.height),
+            In::VerifyVoteExtension(request) => ("VerifyVoteExtension", request.height),
+            In::FinalizeBlock(request) => ("FinalizeBlock", request.height),
+            In::Commit(_) => ("Commit", 0),
+            In::OfferSnapshot(_) => ("OfferSnapshot", 0),
+            In::ApplySnapshotChunk(_) => ("ApplySnapshotChunk", 0),
+            _ => return,
+        };
+        debug!(target: "abci", connection = self.id, method, height);
     }
 
     /// Tells the peer what it did wrong. CometBFT stops its client on an exception and logs the text.

@@ -17,6 +17,7 @@ use crate::{
     config::{Config, Flags},
 };
 
+mod debug;
 mod fields;
 mod init;
 mod keys;
@@ -100,6 +101,9 @@ enum Command {
     Genesis(node::GenesisCommand),
     /// Shows the settings in force and where each comes from
     Config(node::NodeFlags),
+    /// Looks into what nodes left behind
+    #[command(subcommand)]
+    Debug(debug::DebugCommand),
 }
 
 /// Why a command failed: one line for people, and the exit code.
@@ -199,6 +203,7 @@ fn dispatch(reflection: &Reflection, matches: &ArgMatches) -> Result<(), Failure
         Command::Rollback => node::rollback(&context),
         Command::Genesis(command) => node::genesis(&context, &command),
         Command::Config(_) => node::config(&context),
+        Command::Debug(command) => debug::run(&context, &command),
     }
 }
 

@@ -206,8 +206,7 @@ async fn deliver(
         return Err(Failure::failed("not sent"));
     }
     let key = keys::unlock(keyring, &flags.from)?;
-    let tx = sign(&client, &draft, &key, account);
-    client.broadcast(&tx).await?;
+    let tx = submit(&client, &draft, &key, account, options.wait).await?;
     if flags.broadcast == Broadcast::Sync {
         return show_accepted(context, &tx);
     }
@@ -234,8 +233,34 @@ fn limit_after(gas: Gas, used: u64) -> Gas {
     }
 }
 
-fn sign(client: &Client, draft: &Draft, key: &Key, account: Account) -> SignedTx {
-    draft.sign(client.chain_id(), &[account.signer(key)])
+/// Signs and broadcasts. Where another transaction of the signer came first it is signed once more, for the sequence
+/// after the next block; the content that was agreed to stays.
+async fn submit(
+    client: &Client,
+    draft: &Draft,
+    key: &Key,
+    account: Account,
+    wait: Duration,
+) -> Result<SignedTx, Failure> {
+    let sign = |account: Account| draft.sign(client.chain_id(), &[account.signer(key)]);
+    let first = sign(account);
+    match client.broadcast(&first).await {
+        Err(error) if error.is_sequence_taken() => {
+            eprintln!(
+                "another transaction of {} came first: signing again after the next block",
+                account.address
+            );
+        }
+        done => return Ok(done.map(|()| first)?),
+    }
+    client.wait_for_next_block(wait).await?;
+    let again = sign(client.account(account.address).await?);
+    match client.broadcast(&again).await {
+        Err(error) if error.is_sequence_taken() => Err(Failure::failed(format!(
+            "{error}; others of this account are still under way: try again once they are in a block, or use --unordered"
+        ))),
+        done => Ok(done.map(|()| again)?),
+    }
 }
 
 fn agrees(context: &Context<'_>, draft: &Draft, message: &DynamicMessage) -> Result<bool, Failure> {

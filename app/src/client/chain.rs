@@ -60,6 +60,16 @@ pub enum Error {
         /// The reason in words, as ABCI gives it.
         log: String,
     },
+    /// A transaction that was tried out is one that a block would refuse.
+    #[error("a block would refuse it: {codespace} {code}: {log}")]
+    Simulation {
+        /// Whose code it is.
+        codespace: String,
+        /// The code.
+        code: u32,
+        /// What was expected.
+        log: String,
+    },
     /// The account has never received anything.
     #[error("the account {0} does not exist: it begins with the first money that it receives")]
     UnknownAccount(Address),
@@ -297,7 +307,7 @@ impl Client {
     pub async fn simulate(&self, tx_bytes: Vec<u8>) -> Result<Simulation, Error> {
         let path = "/cosmos.tx.v1beta1.Service/Simulate";
         let request = SimulateRequest { tx: None, tx_bytes };
-        let answer: SimulateResponse = self.query(path, &request, None).await?;
+        let answer: SimulateResponse = self.query(path, &request, None).await.map_err(refused_simulation)?;
         let result = answer.result.unwrap_or_default();
         Ok(Simulation {
             gas_used: answer.gas_info.unwrap_or_default().gas_used,
@@ -372,19 +382,26 @@ impl Client {
     ) -> Result<Outcome, Error> {
         let mut attempt = 1;
         loop {
-            let tx = self.prepare(keys, messages.clone(), options).await?;
-            match self.broadcast_and_wait(&tx, options.wait).await {
-                Err(Error::Refused(refusal)) if attempt < ATTEMPTS_MAX && is_overtaken(&refusal) => {
-                    attempt += 1;
-                    if refusal.code == code::WRONG_SEQUENCE {
-                        // What overtook it waits in the mempool: the account reads as before until the next block.
-                        let height = self.rpc.height().await?;
-                        self.rpc.wait_for_height(height.saturating_add(1), options.wait).await?;
-                    }
+            let sent = async {
+                let tx = self.prepare(keys, messages.clone(), options).await?;
+                self.broadcast_and_wait(&tx, options.wait).await
+            };
+            match sent.await {
+                Err(error) if attempt < ATTEMPTS_MAX && error.is_sequence_taken() => {
+                    self.wait_for_next_block(options.wait).await?;
                 }
+                Err(error) if attempt < ATTEMPTS_MAX && error.is_fee_overtaken() => {}
                 done => return done,
             }
+            attempt += 1;
         }
+    }
+
+    /// Waits for another block: until then an account reads as before, whatever of it waits in the mempool.
+    pub async fn wait_for_next_block(&self, timeout: Duration) -> Result<(), Error> {
+        let height = self.rpc.height().await?;
+        self.rpc.wait_for_height(height.saturating_add(1), timeout).await?;
+        Ok(())
     }
 
     /// Prices and signs messages, as [`Client::send`] does, without submitting them.
@@ -437,9 +454,37 @@ pub fn succeeded(outcome: Outcome) -> Result<Outcome, Error> {
     })))
 }
 
-fn is_overtaken(refusal: &Refusal) -> bool {
-    let is_known = matches!(refusal.code, code::WRONG_SEQUENCE | code::INSUFFICIENT_FEE);
-    is_known && refusal.codespace == "sdk" && refusal.outcome.is_none()
+impl Error {
+    /// Another transaction of the signer came first: the sequence was used, or is by one that waits in the mempool.
+    pub fn is_sequence_taken(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => {
+                refusal.outcome.is_none() && is_sdk(&refusal.codespace, refusal.code, code::WRONG_SEQUENCE)
+            }
+            Self::Simulation { codespace, code, .. } => is_sdk(codespace, *code, code::WRONG_SEQUENCE),
+            _ => false,
+        }
+    }
+
+    /// The base fee rose above the fee before the mempool had it.
+    fn is_fee_overtaken(&self) -> bool {
+        matches!(self, Self::Refused(refusal)
+            if refusal.outcome.is_none() && is_sdk(&refusal.codespace, refusal.code, code::INSUFFICIENT_FEE))
+    }
+}
+
+fn is_sdk(codespace: &str, code: u32, expected: u32) -> bool {
+    codespace == "sdk" && code == expected
+}
+
+/// A query that fails with another code than queries have is a simulation that a module refused; gRPC calls it unknown.
+fn refused_simulation(error: Error) -> Error {
+    match error {
+        Error::Query { codespace, code, log, .. } if log.contains("code = Unknown desc = ") => {
+            Error::Simulation { codespace, code, log: plain(&log).to_owned() }
+        }
+        other => other,
+    }
 }
 
 fn with_percent(gas: u64, percent: u32) -> u64 {

@@ -6,12 +6,12 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use wire::raw;
-pub use wire::{
+pub use types::{
     AbciQuery, Attribute, Block, BlockResults, Broadcast, Event, Header, Inclusion, Status, TxResult,
     Unconfirmed,
 };
 
+mod types;
 mod wire;
 
 /// How long one request may take.
@@ -122,18 +122,20 @@ impl Rpc {
 
     /// Where the node is.
     pub async fn status(&self) -> Result<Status, Error> {
-        let raw: raw::Status = self.call("status", json!({})).await?;
+        let raw: wire::Status = self.call("status", json!({})).await?;
         Ok(raw.into())
     }
 
-    /// The last committed height.
+    /// The last height that the application has committed, so that its queries show it. [`Status::height`] may be one
+    /// ahead: CometBFT stores a block before it has it executed.
     pub async fn height(&self) -> Result<u64, Error> {
-        Ok(self.status().await?.height)
+        let raw: wire::AbciInfo = self.call("abci_info", json!({})).await?;
+        Ok(raw.response.last_block_height)
     }
 
     /// A block with its transactions; the last one without a height.
     pub async fn block(&self, height: Option<u64>) -> Result<Block, Error> {
-        let raw: raw::BlockAnswer = self.call("block", at(height)).await?;
+        let raw: wire::BlockAnswer = self.call("block", at(height)).await?;
         Ok(Block { header: raw.block.header.into(), transactions: raw.block.data.txs })
     }
 
@@ -142,30 +144,52 @@ impl Rpc {
         self.call("block_results", at(height)).await
     }
 
+    /// The same once it is there: a moment passes between a block and its results.
+    pub async fn wait_for_results(&self, height: u64, timeout: Duration) -> Result<BlockResults, Error> {
+        let started = Instant::now();
+        loop {
+            match self.block_results(Some(height)).await {
+                Err(Error::Refused { .. }) if started.elapsed() < timeout => {
+                    tokio::time::sleep(HEIGHT_POLL).await;
+                }
+                results => return results,
+            }
+        }
+    }
+
     /// A block's header; the last one without a height.
     pub async fn header(&self, height: Option<u64>) -> Result<Header, Error> {
-        let raw: raw::HeaderAnswer = self.call("header", at(height)).await?;
+        let raw: wire::HeaderAnswer = self.call("header", at(height)).await?;
         Ok(raw.header.into())
     }
 
     /// The header that the validators signed; the last one without a height.
     pub async fn commit(&self, height: Option<u64>) -> Result<Header, Error> {
-        let raw: raw::CommitAnswer = self.call("commit", at(height)).await?;
+        let raw: wire::CommitAnswer = self.call("commit", at(height)).await?;
         Ok(raw.signed_header.header.into())
     }
 
     /// The headers from `first` to `last`, both included, in order of height.
     pub async fn headers(&self, first: u64, last: u64) -> Result<Vec<Header>, Error> {
-        let mut headers = Vec::new();
+        Ok(self.metas(first, last).await?.into_iter().map(|meta| meta.header.into()).collect())
+    }
+
+    /// How many transactions the blocks from `first` to `last` hold, both included, in order of height.
+    pub async fn transaction_counts(&self, first: u64, last: u64) -> Result<Vec<u64>, Error> {
+        Ok(self.metas(first, last).await?.into_iter().map(|meta| meta.num_txs).collect())
+    }
+
+    async fn metas(&self, first: u64, last: u64) -> Result<Vec<wire::BlockMeta>, Error> {
+        let mut metas = Vec::new();
         let mut from = first;
         while from <= last {
             let to = last.min(from.saturating_add(HEADERS_MAX - 1));
             let params = json!({ "minHeight": from.to_string(), "maxHeight": to.to_string() });
-            let page: raw::Blockchain = self.call("blockchain", params).await?;
-            headers.extend(page.block_metas.into_iter().rev().map(|meta| Header::from(meta.header)));
+            let page: wire::Blockchain = self.call("blockchain", params).await?;
+            metas.extend(page.block_metas.into_iter().rev());
             from = to.saturating_add(1);
         }
-        Ok(headers)
+        Ok(metas)
     }
 
     /// Submits a transaction and returns the verdict of CheckTx.
@@ -187,7 +211,7 @@ impl Rpc {
             txs.iter().zip(0..).map(|(tx, id)| Call::new(id, method, params(tx))).collect();
         let answer = self.post(method, &calls).await?;
         // CometBFT answers a batch of one without the brackets.
-        let answers: Vec<raw::Answer> = match answer {
+        let answers: Vec<wire::Answer> = match answer {
             Value::Array(_) => self.decode(method, answer)?,
             single => vec![self.decode(method, single)?],
         };
@@ -205,7 +229,7 @@ impl Rpc {
         let params = json!({
             "path": path, "data": hex::encode(data), "height": height.to_string(), "prove": is_proof_wanted,
         });
-        let raw: raw::AbciQueryAnswer = self.call("abci_query", params).await?;
+        let raw: wire::AbciQueryAnswer = self.call("abci_query", params).await?;
         Ok(raw.response)
     }
 
@@ -226,13 +250,13 @@ impl Rpc {
 
     /// The consensus parameters, as CometBFT writes them, at a height or at the last one.
     pub async fn consensus_params(&self, height: Option<u64>) -> Result<Value, Error> {
-        let raw: raw::ConsensusParams = self.call("consensus_params", at(height)).await?;
+        let raw: wire::ConsensusParams = self.call("consensus_params", at(height)).await?;
         Ok(raw.consensus_params)
     }
 
     /// The number of peers that the node is connected to.
     pub async fn peer_count(&self) -> Result<u64, Error> {
-        let raw: raw::NetInfo = self.call("net_info", json!({})).await?;
+        let raw: wire::NetInfo = self.call("net_info", json!({})).await?;
         Ok(raw.n_peers)
     }
 
@@ -282,9 +306,9 @@ impl Rpc {
         })
     }
 
-    fn result<T: DeserializeOwned>(&self, method: &'static str, answer: raw::Answer) -> Result<T, Error> {
+    fn result<T: DeserializeOwned>(&self, method: &'static str, answer: wire::Answer) -> Result<T, Error> {
         if let Some(error) = answer.error {
-            let raw::Refusal { code, message, data } = error;
+            let wire::Refusal { code, message, data } = error;
             return Err(Error::Refused { method, url: self.url.clone(), code, message, data });
         }
         self.decode(method, answer.result)

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! - [`MemoryBackend`] keeps everything in ordered maps, for tests. [`RocksBackend`] is the durable one. Both stand on
-//!   the same tries, so they give the same hashes and the same proofs.
+//!   the same tries, so they give the same hashes and the same proofs. [`Archive`] reads a home that no node runs on.
 //! - The app hash is CometBFT's simple map over module name -> trie root ([`ROOTS_PROOF`], `ics23::tendermint_spec`); a
 //!   trie is binary, ordered by key hash ([`TRIE_PROOF`], [`proof_spec`]).
 //! - What holds: a view never changes; staging touches nothing; after a crash the state is that of the last synced
@@ -37,7 +37,7 @@ pub use candidate::nodes_hashed;
 pub use memory::MemoryBackend;
 pub use proof::{ROOTS_PROOF, TRIE_PROOF, proof_spec};
 #[cfg(feature = "rocksdb")]
-pub use rocks::{OpenError, Options, RocksBackend, Sizes};
+pub use rocks::{Archive, OpenError, Options, RocksBackend, Sizes};
 
 use kernel::Fatal;
 

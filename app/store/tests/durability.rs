@@ -6,6 +6,8 @@ mod support;
 
 use std::{
     env,
+    ffi::OsStr,
+    fs,
     io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
@@ -218,6 +220,72 @@ fn a_view_never_sees_a_later_block() {
         }
         done.store(true, Ordering::SeqCst);
     });
+}
+
+/// Copies a closed home with one of its files damaged at a place: a bit flipped, or all after it missing.
+fn damaged(home: &Path, file: &OsStr, at: usize, is_cut: bool) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(home).unwrap() {
+        let entry = entry.unwrap();
+        let mut bytes = fs::read(entry.path()).unwrap();
+        if entry.file_name() == file {
+            if is_cut { bytes.truncate(at) } else { bytes[at] ^= 1 }
+        }
+        fs::write(copy.path().join(entry.file_name()), bytes).unwrap();
+    }
+    copy
+}
+
+/// What can be read of the past is as it was.
+fn assert_past(store: &RocksBackend, what: &str) {
+    let last = store.last().map_or(0, |(height, _)| height);
+    for height in 1..=last {
+        let Ok(view) = store.view(Some(height)) else { continue };
+        let all = KeyRange { start: &[], end: None };
+        if let Ok(found) = view.scan(Space::State(BANK), all, u32::MAX) {
+            let expected = plain_scan(&rows_at(height, 20), Space::State(BANK), all, u32::MAX);
+            assert_eq!(found, expected, "{what}: height {height} at {last}");
+        }
+    }
+}
+
+/// Damage at places all over the log, the tables, the manifest and CURRENT: what opens is a state that was committed, and
+/// what does not names what is broken.
+#[test]
+fn a_damaged_home_shows_a_commit_or_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    for heights in [1..=3, 4..=7] {
+        let store = RocksBackend::open(home.path(), unsynced()).unwrap();
+        heights.for_each(|height| commit(&store, height, 20).unwrap());
+    }
+    let (mut refused, mut earlier) = (0, 0);
+    for entry in fs::read_dir(home.path()).unwrap() {
+        let file = entry.unwrap().file_name();
+        let name = file.to_str().unwrap();
+        let length = fs::read(home.path().join(&file)).unwrap().len();
+        if length == 0 || !["log", "sst", "MANIFEST", "CURRENT"].iter().any(|kind| name.contains(kind)) {
+            continue;
+        }
+        // The manifest says which files there are: its end, lost at the right place, takes a file of one family with it.
+        let places = if name.contains("MANIFEST") { 60 } else { 6 };
+        for (place, is_cut) in (0..places).flat_map(|place| [(place, false), (place, true)]) {
+            let copy = damaged(home.path(), &file, length * place / places, is_cut);
+            match RocksBackend::open(copy.path(), unsynced()) {
+                Ok(store) => {
+                    let (height, hash) = store.last().unwrap_or((0, app_hash(&Rows::new())));
+                    assert!(
+                        height == 0 || hash == app_hash(&rows_at(height, 20)),
+                        "{name} {place}: {height}"
+                    );
+                    earlier += u32::from(height < 7);
+                    assert_past(&store, &format!("{name} {place} {is_cut}"));
+                }
+                Err(OpenError::Fatal(Fatal::Storage(_)) | OpenError::AppHash { .. }) => refused += 1,
+                Err(other) => panic!("{name} {place}: {other}"),
+            }
+        }
+    }
+    assert!(refused > 20 && earlier > 5, "{refused} refused, {earlier} at an earlier height");
 }
 
 /// Runs one test of this file in a process of its own.

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use bytes::Bytes;
 use kernel::{Backend, HeightError, KeyRange, Space, View};
 use proptest::prelude::*;
-use store::{MemoryBackend, Options, RocksBackend};
+use store::{Archive, MemoryBackend, Options, RocksBackend};
 use support::*;
 
 const WINDOW: u64 = 3;
@@ -156,8 +156,29 @@ impl World {
 
     fn reopen(&mut self) {
         drop(self.rocks.take());
+        self.check_archive();
         self.rocks = Some(open(self.directory.path()));
         self.provable_from = self.last().0;
+    }
+
+    /// What the closed store left behind shows every height that it kept.
+    fn check_archive(&self) {
+        let archive = Archive::open(self.directory.path()).unwrap();
+        let last = self.last().0;
+        assert_eq!(archive.heights(), (self.readable_from, last));
+        for height in self.readable_from..=last {
+            let rows = &self.heights[&height];
+            assert_eq!(archive.app_hash(height).unwrap(), Some(app_hash(rows)));
+            for space in spaces() {
+                for start in [&[][..], &[1, 0], &[2]] {
+                    let range = KeyRange { start, end: None };
+                    let found = archive.rows(space, height, start, 3).unwrap();
+                    assert_eq!(found, plain_scan(rows, space, range, 3), "{space:?} at {height}");
+                }
+            }
+        }
+        assert!(archive.rows(Space::State(BANK), last + 1, &[], 1).is_err());
+        assert!(archive.rows(Space::State(BANK), self.readable_from - 1, &[], 1).is_err());
     }
 
     fn check(&self, probes: &[Probe]) {

@@ -1,96 +1,15 @@
 //! The handshake and the crash points: wherever a node stops, it goes on with the same results and the same hashes.
 
-use bytes::Bytes;
 use proto::cosmos::bank::v1beta1::MsgSendResponse;
 use tendermint_abci::Application as _;
-use tendermint_proto::{
-    google::protobuf::Timestamp,
-    v0_38::abci::{
-        RequestApplySnapshotChunk, RequestCheckTx, RequestExtendVote, RequestFinalizeBlock, RequestInfo,
-        RequestInitChain, RequestLoadSnapshotChunk, RequestOfferSnapshot, RequestPrepareProposal,
-        RequestProcessProposal, RequestVerifyVoteExtension, ResponseFinalizeBlock, ResponseInfo, Snapshot,
-        response_apply_snapshot_chunk, response_offer_snapshot, response_verify_vote_extension::VerifyStatus,
-    },
-};
-use underbid::abci::Abci;
+use tendermint_proto::v0_38::abci::{RequestCheckTx, RequestPrepareProposal, RequestProcessProposal};
 
-use crate::support::*;
+use sim::*;
 
-/// A node without a chain around it.
-struct Node {
-    home: Home,
-    abci: Abci,
-}
-
-impl Node {
-    fn new(home: Home) -> Self {
-        let abci = Abci::new(home.app());
-        Self { home, abci }
-    }
-
-    /// The process ends and starts again; what was not written is lost.
-    fn killed(self) -> Self {
-        let Self { home, abci } = self;
-        drop(abci);
-        Self::new(home)
-    }
-
-    fn info(&self) -> ResponseInfo {
-        self.abci.info(RequestInfo::default())
-    }
-
-    fn init(&self) -> Bytes {
-        let request = RequestInitChain {
-            time: Some(Timestamp { seconds: i64::try_from(START_S).unwrap(), nanos: 0 }),
-            chain_id: CHAIN_ID.into(),
-            app_state_bytes: genesis_state().to_string().into_bytes().into(),
-            initial_height: 1,
-            ..Default::default()
-        };
-        self.abci.init_chain(request).app_hash
-    }
-
-    fn finalize(&self, block: &(i64, Vec<Bytes>)) -> ResponseFinalizeBlock {
-        let (height, txs) = block;
-        let seconds = i64::try_from(START_S).unwrap() + height;
-        self.abci.finalize_block(RequestFinalizeBlock {
-            txs: txs.clone(),
-            hash: Bytes::copy_from_slice(&[u8::try_from(*height).unwrap(); 32]),
-            height: *height,
-            time: Some(Timestamp { seconds, nanos: 500 }),
-            ..Default::default()
-        })
-    }
-}
-
-/// Six blocks with good and bad transactions.
-fn blocks() -> Vec<(i64, Vec<Bytes>)> {
-    let chain = TestChain::new();
-    let tx = |by: &str, ahead| Bytes::from(chain.sign_ahead(&draft([&send(by, "bob", 5)]), &[by], ahead));
-    vec![
-        (1, vec![tx("alice", 0), tx("carol", 0)]),
-        (2, vec![]),
-        (3, vec![tx("alice", 1), tx("alice", 1), Bytes::from_static(b"garbage")]),
-        (4, vec![tx("poor", 0), tx("dave", 0)]),
-        (5, vec![]),
-        (6, vec![tx("alice", 2)]),
-    ]
-}
-
-/// The same blocks on a node that never stopped.
-fn uninterrupted() -> (Bytes, Vec<ResponseFinalizeBlock>) {
-    let node = Node::new(Home::memory());
-    let genesis = node.init();
-    let run = |block| {
-        let response = node.finalize(&block);
-        node.abci.commit();
-        response
-    };
-    (genesis, blocks().into_iter().map(run).collect())
-}
+use crate::node::{Node, blocks, uninterrupted};
 
 #[test]
-fn info_tells_the_last_block_and_nothing_before_it() {
+fn a1_16_28_info_tells_the_last_block_and_nothing_before_it() {
     let node = Node::new(Home::disk());
     let info = node.info();
     assert_eq!((info.last_block_height, info.last_block_app_hash.len(), info.app_version), (0, 0, 1));
@@ -111,7 +30,7 @@ fn info_tells_the_last_block_and_nothing_before_it() {
 }
 
 #[test]
-fn a_node_that_stops_anywhere_goes_on_with_the_same_results() {
+fn a1_15_a_node_that_stops_anywhere_goes_on_with_the_same_results() {
     let (genesis, expected) = uninterrupted();
     let mut node = Node::new(Home::disk());
     // After InitChain, twice: it is called again.
@@ -142,7 +61,7 @@ fn a_node_that_stops_anywhere_goes_on_with_the_same_results() {
 }
 
 #[test]
-fn what_comes_before_a_block_changes_nothing_of_it() {
+fn a1_09_18_what_comes_before_a_block_changes_nothing_of_it() {
     let (_, expected) = uninterrupted();
     let node = Node::new(Home::memory());
     node.init();
@@ -166,38 +85,10 @@ fn what_comes_before_a_block_changes_nothing_of_it() {
 }
 
 #[test]
-fn a_store_without_a_chain_refuses_a_second_genesis_only_after_a_block() {
+fn a1_17_a_genesis_is_refused_only_after_a_block() {
     let chain = TestChain::new();
     let error = chain.app().init_chain(CHAIN_ID, 1, START_S, parsed(&genesis_state())).unwrap_err();
     assert!(error.to_string().contains("height 1"), "{error}");
-}
-
-#[test]
-fn snapshots_are_not_promised() {
-    let node = Node::new(Home::memory());
-    node.init();
-    assert!(node.abci.list_snapshots().snapshots.is_empty());
-    let offer = RequestOfferSnapshot { snapshot: Some(Snapshot::default()), ..Default::default() };
-    assert_eq!(node.abci.offer_snapshot(offer).result, response_offer_snapshot::Result::Reject as i32);
-    assert!(node.abci.load_snapshot_chunk(RequestLoadSnapshotChunk::default()).chunk.is_empty());
-    let applied = node.abci.apply_snapshot_chunk(RequestApplySnapshotChunk::default()).result;
-    assert_eq!(applied, response_apply_snapshot_chunk::Result::Abort as i32);
-}
-
-#[test]
-fn vote_extensions_are_empty() {
-    let node = Node::new(Home::memory());
-    node.init();
-    let extension = node.abci.extend_vote(RequestExtendVote::default()).vote_extension;
-    let verify = |vote_extension: Bytes| {
-        node.abci
-            .verify_vote_extension(RequestVerifyVoteExtension { vote_extension, ..Default::default() })
-            .status
-    };
-    assert_eq!(verify(extension), VerifyStatus::Accept as i32);
-    for bad in [vec![0], vec![0xff; 1 << 20]] {
-        assert_eq!(verify(bad.into()), VerifyStatus::Reject as i32);
-    }
 }
 
 #[test]

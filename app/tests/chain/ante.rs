@@ -13,7 +13,7 @@ use underbid::{
     modules::FEE_COLLECTOR,
 };
 
-use crate::support::*;
+use sim::*;
 
 /// A transaction as one person would send it.
 fn of(chain: &TestChain, by: &str, change: impl FnOnce(&mut Draft)) -> Vec<u8> {
@@ -224,7 +224,7 @@ fn a_sequence_error_has_the_words_that_clients_read() {
 }
 
 #[test]
-fn a_transaction_is_executed_once() {
+fn a1_22_a_transaction_is_executed_once() {
     let mut chain = TestChain::new();
     let tx = of(&chain, "alice", |_| ());
     let done = chain.block(&[tx.clone(), tx.clone()]);

@@ -8,7 +8,9 @@ use proto::underbid::{
 use serde_json::{Value, json};
 use underbid::{genesis::validate, modules};
 
-use crate::{market, support::*};
+use sim::*;
+
+use crate::market;
 
 const REFERENCE: &str = include_str!("../../../genesis/reference.json");
 
@@ -46,6 +48,18 @@ fn broken(pointer: &str, value: Value, named: &str) {
 }
 
 #[test]
+fn nothing_may_follow_a_document() {
+    for more in ["3", "{}", "]", "x"] {
+        let error = validate(&format!("{LOCALNET}{more}")).unwrap_err().to_string();
+        assert!(error.contains("trailing characters"), "{error}");
+        let state = format!("{}{more}", genesis_state());
+        let error = underbid::genesis::parse_state(state.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with("app_state: trailing characters"), "{error}");
+    }
+    validate(&format!("{LOCALNET}\n ")).unwrap();
+}
+
+#[test]
 fn an_error_names_the_field() {
     let balance = |address: &str, denom: &str, amount: Value| json!([{ "address": address, "coins": [{ "denom": denom, "amount": amount }] }]);
     let alice = text("alice");
@@ -55,7 +69,7 @@ fn an_error_names_the_field() {
     broken("/chain_id", json!("x".repeat(51)), "chain_id");
     broken("/chain_id", json!(7), "chain_id");
     broken("/initial_height", json!("-1"), "initial_height");
-    broken("/initial_height", json!("1000000000000000000000"), "initial_height");
+    broken("/initial_height", json!("9223372036854775808"), "initial_height");
     broken("/genesis_time", json!("yesterday"), "genesis_time");
     broken("/genesis_time", json!("1930-01-01T00:00:00Z"), "genesis_time");
     broken("/app_state", Value::Null, "app_state");
@@ -87,6 +101,9 @@ fn an_error_names_the_field() {
         json!("0.0000000000000000001"),
         "app_state.auth.params.fee.base_start",
     );
+    for denom in ["", "u", "9flop", "u flop", "üflop", "ucredit", &"u".repeat(200)] {
+        broken("/app_state/auth/params/fee/denom", json!(denom), "app_state.auth.params.fee.denom");
+    }
     // Addresses.
     for address in ["", "underbid1", other_prefix, &alice.to_uppercase(), &"x".repeat(10_000)] {
         broken("/app_state/escrow/params/authority", json!(address), "app_state.escrow.params.authority");

@@ -11,10 +11,13 @@
 
 mod abci;
 mod ante;
+mod determinism;
 mod genesis;
+mod incidents;
 mod market;
 mod mempool;
-mod people;
+mod node;
 mod proposals;
 mod queries;
-mod support;
+mod rules;
+mod tables;

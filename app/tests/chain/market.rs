@@ -17,7 +17,7 @@ use proto::underbid::{
 };
 use underbid::execute::execute;
 
-use crate::support::*;
+use sim::*;
 
 const ZONE: &str = "de/he/fra";
 /// 100 ucredit a second for one unit, times 10^18.
@@ -202,7 +202,7 @@ fn what_a_bid_reads_and_writes_is_pinned() {
         ("signature checks", checks),
         ("gas", gas),
     ];
-    assert_eq!(found.map(|(_, count)| count), [30, 12, 12, 1, 0, 1, 97_780], "{found:?}");
+    assert_eq!(found.map(|(_, count)| count), [28, 12, 12, 1, 0, 1, 95_048], "{found:?}");
 }
 
 #[test]

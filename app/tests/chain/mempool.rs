@@ -1,8 +1,13 @@
 //! CheckTx: what pending transactions have used counts, until the next block.
 
 use prost_types::Timestamp;
+use underbid::{
+    mempool::Mempool,
+    signatures::SignatureCache,
+    tx::{Purpose, Tx},
+};
 
-use crate::support::*;
+use sim::*;
 
 fn send_ahead(chain: &TestChain, by: &str, ahead: u64) -> Vec<u8> {
     chain.sign_ahead(&draft([&send(by, "bob", 5)]), &[by], ahead)
@@ -13,7 +18,7 @@ fn check(chain: &TestChain, tx: &[u8]) -> u32 {
 }
 
 #[test]
-fn pending_sequences_follow_one_another_and_a_block_starts_anew() {
+fn a1_22_pending_sequences_follow_one_another_and_a_block_starts_anew() {
     let mut chain = TestChain::new();
     let txs: Vec<_> = (0..3).map(|ahead| send_ahead(&chain, "alice", ahead)).collect();
     assert_eq!(check(&chain, &txs[1]), 32, "the first is missing");
@@ -62,6 +67,24 @@ fn an_account_has_at_most_64_pending_transactions() {
     assert_eq!(check(&chain, &send_ahead(&chain, "carol", 0)), 0, "others are not concerned");
     chain.block(&[]);
     assert_eq!(check(&chain, &send_ahead(&chain, "alice", 0)), 0);
+}
+
+#[test]
+fn a_flood_between_two_blocks_costs_bounded_memory() {
+    let chain = TestChain::new();
+    let signatures = SignatureCache::default();
+    let tx = |by: &str, ahead| {
+        Tx::decode(&send_ahead(&chain, by, ahead), underbid::app::APP_VERSION, Purpose::Execute).unwrap()
+    };
+    let codes = |reads_max| {
+        let mut mempool = Mempool::with_reads_max(&chain.app().committed(), reads_max);
+        let txs = [tx("alice", 0), tx("alice", 1), tx("carol", 0), tx("alice", 2)];
+        txs.map(|tx| mempool.check(&tx, false, &signatures).unwrap().code)
+    };
+    assert_eq!(codes(u64::MAX), [0; 4]);
+    // What is pending is forgotten with what was read for it: the next one is checked against the committed state, and
+    // what depends on the forgotten ones waits for the block that holds them.
+    assert_eq!(codes(0), [0, 32, 0, 32]);
 }
 
 #[test]

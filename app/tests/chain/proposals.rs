@@ -7,7 +7,7 @@ use tendermint_proto::v0_38::abci::{
 };
 use underbid::abci::Abci;
 
-use crate::support::*;
+use sim::*;
 
 /// The gas of a block.
 const BLOCK_GAS: u64 = 300_000_000;
@@ -76,7 +76,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_proposed_is_accepted_fits_and_runs(entries in entries(), max_tx_bytes in 0..400_000_i64) {
+    fn a1_02_03_what_is_proposed_is_accepted_fits_and_runs(entries in entries(), max_tx_bytes in 0..400_000_i64) {
         let chain = TestChain::new();
         let abci = chain.abci();
         let txs = mempool(&chain, entries);

@@ -4,15 +4,19 @@ use std::collections::BTreeSet;
 
 use ics23::{CommitmentProof, HostFunctionsManager, commitment_proof::Proof};
 use kernel::{KeyRange, Space, StatusCode};
-use prost::Message;
-use prost_reflect::DescriptorPool;
+use prost::{Message, Name};
+use prost_reflect::{DescriptorPool, DynamicMessage, Kind, Value};
 use proto::{
     cosmos::{
         auth::v1beta1::{QueryAccountRequest, QueryAccountResponse},
         bank::v1beta1::{MsgSendResponse, QueryBalanceRequest, QueryBalanceResponse},
+        base::query::v1beta1::PageRequest,
         tx::v1beta1::{SimulateRequest, SimulateResponse, Tx},
     },
-    underbid::kernel::v1::{QueryClockRequest, QueryClockResponse},
+    underbid::{
+        kernel::v1::{QueryClockRequest, QueryClockResponse},
+        market::v1::MsgSettle,
+    },
 };
 use tendermint_abci::Application as _;
 use tendermint_proto::v0_38::abci::{RequestQuery, ResponseQuery};
@@ -22,7 +26,7 @@ use underbid::{
     query,
 };
 
-use crate::support::*;
+use sim::*;
 
 const SIMULATE: &str = "/cosmos.tx.v1beta1.Service/Simulate";
 
@@ -68,16 +72,17 @@ fn every_query_answers_an_empty_request_and_garbage_with_a_value_or_a_status() {
                     assert_eq!(answer.height, chain.height, "{path}");
                 }
                 Err(status) => {
-                    assert!(
-                        matches!(status.code, StatusCode::InvalidArgument | StatusCode::NotFound),
-                        "{path}: {status:?}"
-                    );
+                    let expected = match path {
+                        SIMULATE => [StatusCode::Unknown, StatusCode::InvalidArgument],
+                        _ => [StatusCode::InvalidArgument, StatusCode::NotFound],
+                    };
+                    assert!(expected.contains(&status.code), "{path}: {status:?}");
                     assert!((1..500).contains(&status.message.len()), "{path}: {status}");
                 }
             }
             let response = ask(&chain, path, &data, 0, false);
             assert_eq!(response.height, i64::try_from(chain.height).unwrap(), "{path}");
-            assert!([0, 18, 22].contains(&response.code), "{path}: {}", response.log);
+            assert!([0, 2, 18, 22].contains(&response.code), "{path}: {}", response.log);
             assert_eq!(response.code == 0, response.codespace.is_empty(), "{path}");
         }
         let huge = query::run(chain.app(), path, &vec![0; (1 << 20) + 1], 0).unwrap_err();
@@ -131,10 +136,34 @@ fn a_simulation_needs_no_signature_and_is_close_to_what_is_used() {
         assert_eq!(simulated.result.unwrap().data, result.data);
     }
     assert_eq!(chain.account("alice").sequence, 2, "a simulation changes nothing");
-    let failing = draft([&send("alice", "bob", 2 * PURSE)]).unsigned(&[2]);
-    let request = SimulateRequest { tx_bytes: failing, ..Default::default() };
-    let status = chain.query::<SimulateResponse>(SIMULATE, &request).unwrap_err();
-    assert!(status.message.contains("codespace sdk code 5"), "{status}");
+}
+
+#[test]
+fn a_refused_simulation_has_the_number_that_a_block_would_give() {
+    let mut chain = TestChain::new();
+    for (messages, codespace, code) in [
+        (draft([&MsgSettle { signer: text("alice"), order_id: 5 }]), "market", 13),
+        (draft([&send("alice", "bob", 2 * PURSE)]), "sdk", 5),
+    ] {
+        let request = SimulateRequest { tx_bytes: messages.unsigned(&[0]), ..Default::default() };
+        let response = ask(&chain, SIMULATE, &request.encode_to_vec(), 0, false);
+        assert_eq!((response.codespace.as_str(), response.code), (codespace, code), "{}", response.log);
+        assert!(
+            response.log.starts_with("rpc error: code = Unknown desc = failed to execute"),
+            "{}",
+            response.log
+        );
+        let status = chain.query::<SimulateResponse>(SIMULATE, &request).unwrap_err();
+        assert_eq!((status.code, status.rejection), (StatusCode::Unknown, Some((codespace.into(), code))));
+        assert!(status.message.contains("with gas used: '"), "{}", status.message);
+        let mut other = TestChain::new();
+        let result = other.run(other.sign(&messages, &["alice"]));
+        assert_eq!((result.codespace.as_str(), result.code), (codespace, code));
+    }
+    // A query that fails by itself has no other number than before.
+    let status = chain.query::<SimulateResponse>("/x.Y/Z", &SimulateRequest::default()).unwrap_err();
+    assert_eq!((status.code, status.rejection), (StatusCode::Unimplemented, None));
+    assert_eq!(chain.run(chain.sign(&draft([&send("alice", "bob", 1)]), &["alice"])).code, 0);
 }
 
 #[test]
@@ -166,6 +195,66 @@ fn past_heights_answer_and_the_others_name_the_oldest() {
         (clock.height, clock.header_s, clock.chain_id.as_str()),
         (chain.height, chain.time_s, CHAIN_ID)
     );
+}
+
+#[test]
+fn a_height_that_leaves_the_history_during_a_query_is_refused_with_the_oldest() {
+    let mut chain = TestChain::on_disk();
+    let path = "/cosmos.bank.v1beta1.Query/Balance";
+    let (_, handler) = bank::queries::ROUTES.iter().find(|(at, _)| *at == path).unwrap();
+    let request = QueryBalanceRequest { address: text("bob"), denom: "uflop".into() }.encode_to_vec();
+    let (view, block) = chain.app().state_at(Some(chain.height)).unwrap();
+    let height = chain.height;
+    let ask = |chain: &TestChain| query::run_on(chain.app(), *handler, &request, view.clone(), block.clone());
+    chain.blocks(8);
+    assert_eq!(ask(&chain).unwrap().height, height, "the oldest that is kept");
+    chain.blocks(1);
+    let status = ask(&chain).unwrap_err();
+    assert_eq!(status.code, StatusCode::OutOfRange, "{status}");
+    let expected =
+        format!("height {height} is not available: this node holds {} to {}", height + 1, chain.height);
+    assert_eq!(status.message, expected);
+}
+
+#[test]
+fn lists_come_in_key_order_only_and_say_so() {
+    let chain = TestChain::new();
+    let pool = DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
+    let mut lists = 0;
+    for path in paths() {
+        let (service, method) = path.trim_start_matches('/').split_once('/').unwrap();
+        let service = pool.get_service_by_name(service).unwrap();
+        let input = service.methods().find(|m| m.name() == method).unwrap().input();
+        let Some(field) = input.get_field_by_name("pagination") else { continue };
+        let page = PageRequest { reverse: true, ..Default::default() }.encode_to_vec();
+        let mut request = DynamicMessage::new(input.clone());
+        let page =
+            DynamicMessage::decode(pool.get_message_by_name(&PageRequest::full_name()).unwrap(), &*page);
+        request.set_field(&field, Value::Message(page.unwrap()));
+        // Whatever else it names is well-formed.
+        let is_one_of_two = |name: &str| name == "provider" && input.get_field_by_name("tenant").is_some();
+        for field in input.fields().filter(|field| !field.is_list() && !is_one_of_two(field.name())) {
+            match field.kind() {
+                Kind::String if field.name() == "denom" => {
+                    request.set_field(&field, Value::String("uflop".into()));
+                }
+                Kind::String if field.name() == "zone" => {
+                    request.set_field(&field, Value::String("eu".into()))
+                }
+                Kind::String => request.set_field(&field, Value::String(text("alice"))),
+                Kind::Uint64 => request.set_field(&field, Value::U64(1)),
+                _ => {}
+            }
+        }
+        let status = query::run(chain.app(), path, &request.encode_to_vec(), 0).unwrap_err();
+        if status.code == StatusCode::NotFound {
+            continue;
+        }
+        assert_eq!(status.code, StatusCode::InvalidArgument, "{path}: {status}");
+        assert!(status.message.contains("pagination.reverse"), "{path}: {status}");
+        lists += 1;
+    }
+    assert!(lists > 8, "{lists} lists");
 }
 
 /// Verifies an answer as a light client does: with the published specifications and the app hash alone.

@@ -16,7 +16,7 @@ use underbid::client::tx::{Draft, Signer, any};
 use super::TxSource;
 
 /// How many bids an order gets: more find the book full.
-const BIDS_AN_ORDER: usize = 32;
+pub const BIDS_AN_ORDER: usize = 32;
 /// Providers a sender: so many bids lie between two of the same provider, which must arrive in order.
 const PROVIDERS_A_SENDER: usize = 500;
 /// What gas may cost in this net at most, in uflop, and what every bid offers: the price rises while blocks are full.

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::task::JoinSet;
+use underbid::client::rpc::{self, Rpc};
 
 use super::{Cores, CpuTimes, Distribution, round};
 use crate::net::{Error, Net};
-use crate::rpc::{self, Rpc};
 
 /// How often mempools and heights are looked at.
 const POLL: Duration = Duration::from_millis(20);
@@ -114,15 +114,15 @@ pub async fn measure_load<S: TxSource>(
     let (cpu_before, start) = (CpuTimes::of(net), Instant::now());
 
     let is_over = Arc::new(AtomicBool::new(false));
-    let pending: Vec<Arc<AtomicU64>> = net.nodes().iter().map(|_| Arc::default()).collect();
+    let pending: Vec<Arc<AtomicU64>> = net.validators().iter().map(|_| Arc::default()).collect();
     let mut gauges = JoinSet::new();
-    for (node, pending) in net.nodes().iter().zip(&pending) {
+    for (node, pending) in net.validators().iter().zip(&pending) {
         gauges.spawn(watch_mempool(node.rpc().clone(), Arc::clone(pending)));
     }
     let follower = tokio::spawn(follow(follower_rpc.clone(), first + 1, Arc::clone(&is_over)));
 
     let mut senders = JoinSet::new();
-    for (source, index) in sources.into_iter().zip((0..net.nodes().len()).cycle()) {
+    for (source, index) in sources.into_iter().zip((0..net.validators().len()).cycle()) {
         let rpc = net.node(index)?.rpc().clone();
         senders.spawn(send(rpc, source, Arc::clone(&pending[index]), options.clone(), start));
     }
@@ -140,16 +140,19 @@ pub async fn measure_load<S: TxSource>(
 
     let elapsed = committed.last_commit.saturating_duration_since(start);
     let cores = CpuTimes::of(net).cores_since(&cpu_before, start.elapsed());
-    let headers = follower_rpc.headers(first, committed.last_height.max(first)).await?;
-    let total = u32::try_from(committed.succeeded).unwrap_or(u32::MAX);
+    let last_height = committed.blocks.last().copied().unwrap_or(first);
+    let headers = follower_rpc.headers(first, last_height).await?;
+    let failed = failures(&follower_rpc, &committed.blocks).await?;
+    let succeeded = committed.transactions.saturating_sub(failed.values().sum());
+    let total = u32::try_from(succeeded).unwrap_or(u32::MAX);
     Ok(LoadReport {
         sent,
         refused,
-        committed: committed.succeeded,
-        failed: committed.failed,
+        committed: succeeded,
+        failed,
         seconds: round(elapsed.as_secs_f64()),
         per_second: round(f64::from(total) / elapsed.as_secs_f64().max(0.001)),
-        blocks: committed.blocks,
+        blocks: u64::try_from(committed.blocks.len()).unwrap_or_default(),
         intervals: Distribution::of(&headers),
         cores,
     })
@@ -213,37 +216,23 @@ async fn drain(pending: &[Arc<AtomicU64>], patience: Duration) {
 }
 
 struct Committed {
-    succeeded: u64,
-    failed: BTreeMap<String, u64>,
-    blocks: u64,
-    last_height: u64,
+    transactions: u64,
+    blocks: Vec<u64>,
     last_commit: Instant,
 }
 
-/// Counts the results of every block from `height` on, until all blocks that are there at the end are counted.
+/// Counts the transactions of every block from `height` on, until all blocks that are there at the end are counted. It asks
+/// for the number alone: the results of a full block are megabytes of JSON, which would cost the node more than the block.
 async fn follow(rpc: Rpc, mut height: u64, is_over: Arc<AtomicBool>) -> Result<Committed, rpc::Error> {
-    let mut committed = Committed {
-        succeeded: 0,
-        failed: BTreeMap::new(),
-        blocks: 0,
-        last_height: 0,
-        last_commit: Instant::now(),
-    };
+    let mut committed = Committed { transactions: 0, blocks: Vec::new(), last_commit: Instant::now() };
     loop {
         let was_over = is_over.load(Ordering::Relaxed);
         let last = rpc.height().await?;
         let seen = Instant::now();
-        while height <= last {
-            let results = rpc.wait_for_results(height, RESULTS_TIMEOUT).await?;
-            for result in &results.txs_results {
-                match result.code {
-                    0 => committed.succeeded += 1,
-                    code => *committed.failed.entry(format!("{}/{code}", result.codespace)).or_default() += 1,
-                }
-            }
-            if !results.txs_results.is_empty() {
-                committed.blocks += 1;
-                committed.last_height = height;
+        for count in rpc.transaction_counts(height, last).await? {
+            if count > 0 {
+                committed.transactions += count;
+                committed.blocks.push(height);
                 committed.last_commit = seen;
             }
             height += 1;
@@ -253,6 +242,18 @@ async fn follow(rpc: Rpc, mut height: u64, is_over: Arc<AtomicBool>) -> Result<C
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+/// The transactions that failed in these blocks, by codespace and code.
+async fn failures(rpc: &Rpc, blocks: &[u64]) -> Result<BTreeMap<String, u64>, rpc::Error> {
+    let mut failed = BTreeMap::new();
+    for height in blocks {
+        let results = rpc.wait_for_results(*height, RESULTS_TIMEOUT).await?;
+        for result in results.txs_results.iter().filter(|result| result.code != 0) {
+            *failed.entry(format!("{}/{}", result.codespace, result.code)).or_default() += 1;
+        }
+    }
+    Ok(failed)
 }
 
 impl fmt::Display for LoadReport {

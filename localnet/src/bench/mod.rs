@@ -7,13 +7,13 @@ mod load;
 use std::time::Duration;
 
 use serde::Serialize;
+use underbid::client::rpc::Header;
 
-pub use bids::{BidLoad, BidSource};
+pub use bids::{BIDS_AN_ORDER, BidLoad, BidSource};
 pub use interval::{Intervals, measure_interval};
 pub use load::{KvSource, LoadOptions, LoadReport, TxSource, measure_load};
 
 use crate::net::{Net, cpu_time_of};
-use crate::rpc::Header;
 
 /// Processor cores in use, on average over a measurement.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -35,7 +35,7 @@ struct CpuTimes {
 
 impl CpuTimes {
     fn of(net: &Net) -> Self {
-        let times: Vec<_> = net.nodes().iter().map(|node| node.cpu_time()).collect();
+        let times: Vec<_> = net.validators().iter().map(|node| node.cpu_time()).collect();
         Self {
             comet: times.iter().map(|(comet, _)| *comet).sum(),
             app: times.iter().map(|(_, app)| *app).sum(),

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::watch;
+use underbid::client::rpc::{BlockResults, Event};
 
 use super::facts::{Facts, per_hour, units};
 use super::orders::{OrderView, RoundView};
 use super::plot::Fate;
 use super::sender::Refused;
 use super::{Error, cast::Cast, ledger::Ledger};
-use crate::rpc::{BlockResults, Event};
 
 /// How many of the last lines are kept.
 const LINES_MAX: usize = 2_000;
@@ -38,9 +38,10 @@ impl Shared {
         self.known.load(Ordering::Relaxed).max(self.read(|board| board.height))
     }
 
-    /// Somebody was told of a transaction in this block.
-    pub fn learn_height(&self, height: u64) {
+    /// A sender was told that its transaction succeeded in this block.
+    pub fn learn(&self, hash: &str, height: u64) {
         self.known.fetch_max(height, Ordering::Relaxed);
+        self.lock().receipts.push((hash.to_owned(), height));
     }
 
     fn lock(&self) -> MutexGuard<'_, Board> {
@@ -104,6 +105,10 @@ pub struct Board {
     pub fates: BTreeMap<u64, Fate>,
     /// Transactions in blocks: those that succeeded, and those that failed.
     pub transactions: (u64, u64),
+    /// The results' codes by height, where there were transactions.
+    pub codes: BTreeMap<u64, Vec<u32>>,
+    /// Transactions whose senders were told of success: the hash in upper-case hex, and the height.
+    pub receipts: Vec<(String, u64)>,
     /// What was refused.
     pub refusals: Vec<Refused>,
     /// Unbondings that were paid, in uflop.
@@ -140,6 +145,8 @@ impl Board {
             orders: BTreeMap::new(),
             fates: BTreeMap::new(),
             transactions: (0, 0),
+            codes: BTreeMap::new(),
+            receipts: Vec::new(),
             refusals: Vec::new(),
             unbonded: 0,
             slashes: Vec::new(),
@@ -196,6 +203,9 @@ impl Board {
         }
         for event in &results.finalize_block_events {
             self.count(event);
+        }
+        if !results.txs_results.is_empty() {
+            self.codes.insert(results.height, results.txs_results.iter().map(|result| result.code).collect());
         }
         for result in &results.txs_results {
             match result.code {

@@ -1,8 +1,7 @@
 //! Events read by attribute, and numbers written for people.
 
 use kernel::E18;
-
-use crate::rpc::Event;
+use underbid::client::rpc::Event;
 
 /// An event's attributes. What is missing reads as nothing: events are this chain's own, and the sums at the end tell.
 #[derive(Clone, Copy)]

@@ -8,9 +8,9 @@ use proto::cosmos::bank::v1beta1::{
 use serde::Serialize;
 use serde_json::Value;
 use underbid::client::chain::Client;
+use underbid::client::rpc::Event;
 
 use super::{Error, cast::Cast, facts::Facts};
-use crate::rpc::Event;
 
 /// The denoms of the chain.
 pub const DENOMS: [&str; 2] = ["ucredit", "uflop"];

@@ -24,13 +24,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use underbid::client::rpc;
 
 pub use screen::Screen;
 pub use stage::Stage;
 pub use summary::Summary;
 
 use crate::net::{self, Net};
-use crate::rpc;
 
 /// Why the play could not go on.
 #[derive(Debug, thiserror::Error)]

@@ -185,6 +185,15 @@ pub fn plans() -> Vec<Plan> {
     vec![plan, topped_up, closed_early, never_started, reclaimed, served, expires]
 }
 
+/// Orders that are over soon, one a tenant: to be placed again and again.
+pub fn brief_plans() -> Vec<Plan> {
+    let tenants = ["alice", "bruno", "chiara", "dmitri"];
+    let fates = [Fate::RunsDry, Fate::Served, Fate::ClosedEarly, Fate::Reclaimed];
+    let story = |fate| plans().into_iter().find(|plan| plan.fate == fate);
+    let stories = fates.into_iter().filter_map(story).zip(tenants);
+    stories.map(|(plan, tenant)| Plan { tenant, after_ms: 0, window_blocks: 12, rounds: 1, ..plan }).collect()
+}
+
 /// What one unit of each class earns in an hour, in ucredit.
 pub fn reference_hourly(class_id: u32) -> u128 {
     match class_id {

@@ -89,7 +89,7 @@ impl Sender {
         self.catch_up().await;
         let sent = self.client().send(&[&self.member.key], messages, &SendOptions::default()).await;
         match &sent {
-            Ok(outcome) => self.shared.learn_height(outcome.height),
+            Ok(outcome) => self.shared.learn(&outcome.hash, outcome.height),
             Err(error) => {
                 self.turn_away(error);
                 self.write_down(names, error);
@@ -123,7 +123,8 @@ impl Sender {
                 let stage = if refusal.outcome.is_some() { "block" } else { "mempool" };
                 (stage, refusal.codespace.clone(), refusal.code, refusal.log.clone())
             }
-            chain::Error::Query { codespace, code, .. } => {
+            chain::Error::Simulation { codespace, code, .. }
+            | chain::Error::Query { codespace, code, .. } => {
                 ("simulation", codespace.clone(), *code, error.to_string())
             }
             other => ("node", String::new(), 0, other.to_string()),

@@ -10,7 +10,7 @@ use proto::underbid::provider::v1 as provider;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use underbid::client::chain::Client;
-use underbid::client::rpc::Rpc as ClientRpc;
+use underbid::client::rpc::Rpc;
 use underbid::client::tx::any;
 
 use super::board::{Board, Shared};
@@ -22,7 +22,6 @@ use super::plot::{self, Fate, Persona, Plan};
 use super::sender::Sender;
 use super::{Error, queries};
 use crate::net::Net;
-use crate::rpc::Rpc;
 
 /// How long to wait between two looks at the height, and at the money.
 const FOLLOW_POLL: Duration = Duration::from_millis(15);
@@ -31,6 +30,8 @@ const MONEY_POLL: Duration = Duration::from_millis(250);
 const RESULTS_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long anything of an order may take: a machine that is busy with other things is slow.
 pub const PATIENCE: Duration = Duration::from_secs(180);
+/// The pause of a tenant whose order failed.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
 /// How long a lease runs before its tenant closes it.
 const CLOSE_AFTER: Duration = Duration::from_secs(6);
 /// What a provider takes back of its stake in the beginning, in uflop.
@@ -43,21 +44,27 @@ pub struct Stage {
     cast: Cast,
     clients: Vec<Client>,
     shared: Arc<Shared>,
-    tasks: JoinSet<()>,
+    /// Who watches, and who plays without end.
+    watchers: JoinSet<()>,
+    players: JoinSet<()>,
 }
 
 impl Stage {
     /// Begins to watch a net that was made from this genesis document, from its first block on.
     pub fn open(net: &Net, genesis: &Value) -> Result<Self, Error> {
         let cast = Cast::new()?;
-        let shared = Arc::new(Shared::new(Board::new(cast.clone(), Ledger::new(genesis)?)));
+        let mut board = Board::new(cast.clone(), Ledger::new(genesis)?);
+        // A chain that begins with the state of another begins after its height.
+        let first: Option<u64> = genesis["initial_height"].as_str().and_then(|height| height.parse().ok());
+        board.height = first.unwrap_or_default().saturating_sub(1);
+        let shared = Arc::new(Shared::new(board));
         let chain_id = &net.manifest().chain_id;
-        let client = |url: &str| Client::new(ClientRpc::new(url), chain_id.clone());
-        let clients: Vec<Client> = net.nodes().iter().map(|node| client(node.rpc().url())).collect();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(follow(net.node(0)?.rpc().clone(), Arc::clone(&shared)));
-        tasks.spawn(watch_money(clients[0].clone(), Arc::clone(&shared)));
-        Ok(Self { cast, clients, shared, tasks })
+        let client = |url: &str| Client::new(Rpc::new(url), chain_id.clone());
+        let clients: Vec<Client> = net.validators().iter().map(|node| client(node.rpc().url())).collect();
+        let mut watchers = JoinSet::new();
+        watchers.spawn(follow(net.node(0)?.rpc().clone(), Arc::clone(&shared)));
+        watchers.spawn(watch_money(clients[0].clone(), Arc::clone(&shared)));
+        Ok(Self { cast, clients, shared, watchers, players: JoinSet::new() })
     }
 
     /// What has happened.
@@ -105,7 +112,23 @@ impl Stage {
         for (persona, index) in plot::personas().into_iter().zip(0..) {
             let member = self.cast.member(persona.name)?;
             let sender = Sender::new(member, &self.clients, index, &self.shared, true);
-            self.tasks.spawn(Bot::new(persona, sender, &self.shared).await?.run());
+            self.players.spawn(Bot::new(persona, sender, &self.shared).await?.run());
+        }
+        Ok(())
+    }
+
+    /// Lets the tenants order without end: each has one order at a time, and another when that one is closed. What fails is
+    /// written down as refused and tried again with the next order.
+    pub fn start_tenants(&mut self) -> Result<(), Error> {
+        for (plan, index) in plot::brief_plans().into_iter().zip(0..) {
+            let (tenant, shared) = (self.sender(plan.tenant, index)?, Arc::clone(&self.shared));
+            self.players.spawn(async move {
+                loop {
+                    if live(&tenant, &shared, &plan).await.is_err() {
+                        tokio::time::sleep(AGAIN_AFTER).await;
+                    }
+                }
+            });
         }
         Ok(())
     }
@@ -133,12 +156,18 @@ impl Stage {
         self.shared.wait("the payment of unbonded stake", PATIENCE, is_paid).await
     }
 
-    /// Ends the bots, and waits until all blocks up to now are counted; returns the last one.
+    /// Ends all play, and goes on to watch.
+    pub async fn pause(&mut self) {
+        self.players.shutdown().await;
+    }
+
+    /// Ends all play, and waits until all blocks up to now are counted; returns the last one.
     pub async fn finish(&mut self) -> Result<u64, Error> {
         let last = self.clients[0].rpc().height().await.map_err(underbid::client::chain::Error::from)?;
         let is_counted = |board: &Board| (board.height >= last).then_some(());
         self.shared.wait("the results of the last block", PATIENCE, is_counted).await?;
-        self.tasks.shutdown().await;
+        self.watchers.shutdown().await;
+        self.players.shutdown().await;
         Ok(self.shared.read(|board| board.height))
     }
 }
@@ -163,9 +192,10 @@ fn registration(persona: &Persona, address: &str) -> Vec<Any> {
     std::iter::once(any(&register)).chain(persona.lines.iter().map(capacity)).collect()
 }
 
-async fn place(tenant: &Sender, shared: &Shared, plan: &Plan) -> Result<u64, Error> {
-    let order = market::MsgCreateOrder {
-        tenant: tenant.member().address(),
+/// The order of a plan, as the tenant at this address sends it.
+pub fn order_message(plan: &Plan, tenant: &str) -> market::MsgCreateOrder {
+    market::MsgCreateOrder {
+        tenant: tenant.to_owned(),
         class_id: plan.class_id,
         count: plan.count,
         zones: plan.zones.iter().map(|zone| (*zone).to_owned()).collect(),
@@ -181,7 +211,11 @@ async fn place(tenant: &Sender, shared: &Shared, plan: &Plan) -> Result<u64, Err
         manifest_hash: vec![7; 32],
         rounds: plan.rounds,
         deposit: plan.deposit().to_string(),
-    };
+    }
+}
+
+async fn place(tenant: &Sender, shared: &Shared, plan: &Plan) -> Result<u64, Error> {
+    let order = order_message(plan, &tenant.member().address());
     let outcome = tenant.send(&order).await?;
     let response: market::MsgCreateOrderResponse =
         outcome.response(0).map_err(underbid::client::chain::Error::from)?;

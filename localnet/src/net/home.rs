@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use super::ports::PortBlock;
 use super::{App, Error, NodePorts, Spec};
 
 const MANIFEST: &str = "net.json";
-const MANIFEST_VERSION: u32 = 1;
+const MANIFEST_VERSION: u32 = 2;
 /// The release line whose blocks, messages and settings this net is made for.
 const COMET_VERSION: &str = "0.38.";
 /// Equal power for each validator; the number itself means nothing.
@@ -38,11 +39,13 @@ pub struct Manifest {
     pub comet_memory_bytes: u64,
     /// The first port of the net's block.
     pub port_base: u16,
-    /// The validators, in order.
+    /// How many of the nodes vote: the first ones.
+    pub validators: usize,
+    /// The nodes, in order.
     pub nodes: Vec<NodeIdentity>,
 }
 
-/// One validator of a net.
+/// One node of a net.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NodeIdentity {
     /// Its id in the peer-to-peer network.
@@ -89,7 +92,7 @@ pub fn create(spec: &Spec, ports: &PortBlock) -> Result<Manifest, Error> {
 /// The manifest is written last, so that a directory with one is complete.
 fn write_net(spec: &Spec, ports: &PortBlock) -> Result<Manifest, Error> {
     let mut nodes = Vec::new();
-    for index in 0..spec.validators {
+    for index in 0..spec.validators + spec.observers {
         nodes.push(init_node(spec, index, ports.node(index))?);
     }
     let genesis = complete_genesis(spec, &nodes)?;
@@ -116,6 +119,7 @@ fn write_net(spec: &Spec, ports: &PortBlock) -> Result<Manifest, Error> {
         timing: spec.timing.clone(),
         comet_memory_bytes: spec.comet_memory_bytes,
         port_base: ports.base(),
+        validators: spec.validators,
         nodes,
     };
     write(&spec.dir.join(MANIFEST), &pretty(&json!(manifest)))?;
@@ -128,6 +132,48 @@ pub fn remove(dir: &Path) -> Result<(), Error> {
         return Ok(());
     }
     std::fs::remove_dir_all(dir).map_err(|source| Error::File { path: dir.to_owned(), source })
+}
+
+/// A directory of its own for a net that nobody needs afterwards; the net in it is removed with it.
+pub struct TemporaryDir {
+    path: PathBuf,
+    is_kept: bool,
+}
+
+impl TemporaryDir {
+    /// A path that does not exist, short enough for the sockets in it.
+    pub fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("localnet-{}-{count}", std::process::id()));
+        Self { path, is_kept: false }
+    }
+
+    /// Leaves the net where it is, for somebody to look at.
+    pub fn keep(&mut self) {
+        self.is_kept = true;
+    }
+
+    /// The path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Default for TemporaryDir {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for TemporaryDir {
+    fn drop(&mut self) {
+        if !self.is_kept
+            && let Err(error) = remove(&self.path)
+        {
+            tracing::warn!(%error, "a temporary net is left");
+        }
+    }
 }
 
 /// Where CometBFT is: in the path, or where `go install` puts it.
@@ -202,7 +248,10 @@ fn complete_genesis(spec: &Spec, nodes: &[NodeIdentity]) -> Result<Value, Error>
             "name": format!("node{index}"),
         })
     };
-    document.insert("validators".to_owned(), nodes.iter().enumerate().map(validator).collect());
+    document.insert(
+        "validators".to_owned(),
+        nodes.iter().take(spec.validators).enumerate().map(validator).collect(),
+    );
     if !document.contains_key("genesis_time") {
         // `cometbft init` has just written a genesis of its own with the time of now.
         let written = read_json(&node_dir(&spec.dir, 0).join("config/genesis.json"))?;
@@ -212,9 +261,13 @@ fn complete_genesis(spec: &Spec, nodes: &[NodeIdentity]) -> Result<Value, Error>
 }
 
 fn render_config(spec: &Spec, nodes: &[NodeIdentity], index: usize, node: &NodeIdentity) -> String {
-    let others = nodes.iter().filter(|other| other.node_id != node.node_id);
-    let peers: Vec<String> =
-        others.map(|other| format!("{}@127.0.0.1:{}", other.node_id, other.ports.p2p)).collect();
+    // Observers come and go, so nobody dials them.
+    let others = nodes.iter().enumerate().take(spec.validators).filter(|(other, _)| *other != index);
+    let peer = |(other, identity): (usize, &NodeIdentity)| {
+        let port = spec.detours.get(&(index, other)).copied().unwrap_or(identity.ports.p2p);
+        format!("{}@127.0.0.1:{port}", identity.node_id)
+    };
+    let peers: Vec<String> = others.map(peer).collect();
     let proxy_app = match &spec.app {
         App::Underbid { .. } => format!("unix://{ABCI_SOCKET}"),
         App::Kvstore => "kvstore".to_owned(),

@@ -1,4 +1,5 @@
-//! A net: N validators on 127.0.0.1, each a CometBFT process and its application.
+//! A net: N validators on 127.0.0.1, each a CometBFT process and its application; and observers, which follow the chain
+//! without a vote.
 //!
 //! ```text
 //! DIR/net.json        what the net is: read back by `Net::open`, and by anyone who wants the addresses
@@ -7,8 +8,8 @@
 //!                     abci.sock between the two, comet.log, app.log
 //! ```
 //!
-//! [`Net::up`] makes one and starts it, [`Net::open`] starts one that was made before. Dropping a net kills its processes;
-//! [`Net::stop`] ends them in order. Nothing survives this process, however it ends (see `process.rs`).
+//! [`Net::up`] makes one and starts it, [`Net::make`] only makes it, [`Net::open`] starts one that was made before. Dropping
+//! a net kills its processes; [`Net::stop`] ends them in order. Nothing survives this process, however it ends (see `process.rs`).
 
 mod config;
 pub mod control;
@@ -17,6 +18,7 @@ mod node;
 mod ports;
 mod process;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,14 +27,14 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use underbid::client::rpc;
 
 pub use config::Timing;
-pub use home::{Manifest, NodeIdentity, find_comet, find_underbid, read_genesis};
-pub use node::Node;
-pub use ports::{NodePorts, VALIDATORS_MAX};
+pub use home::{Manifest, NodeIdentity, TemporaryDir, find_comet, find_underbid, read_genesis};
+pub use node::{Injection, Node};
+pub use ports::{NODES_MAX, NodePorts};
 pub use process::{Death, cpu_time_of};
 
-use crate::rpc;
 use ports::PortBlock;
 
 /// The pause between two looks at a net that is waited for.
@@ -59,11 +61,15 @@ pub enum Error {
         /// What is wrong with its `net.json`.
         reason: String,
     },
-    /// Too few or too many validators.
-    #[error("{validators} validators: expected 1 to {VALIDATORS_MAX}")]
-    Validators {
-        /// What was asked for.
+    /// Too few or too many nodes.
+    #[error(
+        "{validators} validators and {observers} observers: expected a validator, and at most {NODES_MAX} nodes"
+    )]
+    Nodes {
+        /// How many validators were asked for.
         validators: usize,
+        /// How many observers.
+        observers: usize,
     },
     /// There is no such node.
     #[error("node {index}: this net has nodes 0 to {last}")]
@@ -162,6 +168,10 @@ pub struct Spec {
     pub dir: PathBuf,
     /// The number of validators, which have equal power.
     pub validators: usize,
+    /// The number of nodes after them that have no vote and are not started with the net.
+    pub observers: usize,
+    /// Where a node dials another, by the numbers of both; what is not here is dialled directly.
+    pub detours: BTreeMap<(usize, usize), u16>,
     /// The application.
     pub app: App,
     /// The CometBFT program.
@@ -188,6 +198,8 @@ impl Spec {
         Self {
             dir: dir.into(),
             validators: 4,
+            observers: 0,
+            detours: BTreeMap::new(),
             app,
             comet: find_comet(),
             genesis,
@@ -228,13 +240,20 @@ pub struct Net {
 impl Net {
     /// Makes a net and starts it. Returns when each validator has committed the first block.
     pub async fn up(spec: Spec) -> Result<Self, Error> {
-        if !(1..=VALIDATORS_MAX).contains(&spec.validators) {
-            return Err(Error::Validators { validators: spec.validators });
+        Self::make(spec)?.started().await
+    }
+
+    /// Makes a net and starts nothing.
+    pub fn make(spec: Spec) -> Result<Self, Error> {
+        let Spec { validators, observers, .. } = spec;
+        let nodes = validators + observers;
+        if validators == 0 || nodes > NODES_MAX {
+            return Err(Error::Nodes { validators, observers });
         }
         home::check_comet(&spec.comet)?;
-        let ports = PortBlock::take(spec.validators, spec.port_base)?;
+        let ports = PortBlock::take(nodes, spec.port_base)?;
         let manifest = home::create(&spec, &ports)?;
-        Self::assemble(&spec.dir, manifest, ports)?.started().await
+        Self::assemble(&spec.dir, manifest, ports)
     }
 
     /// Starts the net that was made in `dir` before, where it left off and with the same addresses.
@@ -254,19 +273,20 @@ impl Net {
         Ok(Self { nodes, dir, manifest, _ports: ports })
     }
 
-    async fn started(self) -> Result<Self, Error> {
+    /// Starts the validators and waits until each has committed the first block.
+    pub async fn started(self) -> Result<Self, Error> {
         self.start_all().await?;
         self.wait_height(1, FIRST_BLOCK_TIMEOUT).await?;
         Ok(self)
     }
 
-    /// Starts every node that does not run.
+    /// Starts every validator that does not run.
     pub async fn start_all(&self) -> Result<(), Error> {
         let start = |node: &Arc<Node>| {
             let node = Arc::clone(node);
             async move { node.start().await }
         };
-        let starts: JoinSet<_> = self.nodes.iter().map(start).collect();
+        let starts: JoinSet<_> = self.validators().iter().map(start).collect();
         starts.join_all().await.into_iter().collect()
     }
 
@@ -298,7 +318,12 @@ impl Net {
         &self.manifest
     }
 
-    /// The nodes, in order.
+    /// The nodes that vote, in order.
+    pub fn validators(&self) -> &[Arc<Node>] {
+        self.nodes.get(..self.manifest.validators).unwrap_or(&self.nodes)
+    }
+
+    /// All nodes, observers last.
     pub fn nodes(&self) -> &[Arc<Node>] {
         &self.nodes
     }
@@ -311,8 +336,8 @@ impl Net {
     /// Each node's last committed height; `None` for one that does not answer.
     pub async fn heights(&self) -> Vec<Option<u64>> {
         let ask = |node: &Arc<Node>| {
-            let rpc = node.rpc().clone();
-            tokio::spawn(async move { rpc.height().await.ok() })
+            let node = Arc::clone(node);
+            tokio::spawn(async move { node.height().await })
         };
         let asked: Vec<_> = self.nodes.iter().map(ask).collect();
         let mut heights = Vec::new();

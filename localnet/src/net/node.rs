@@ -1,14 +1,16 @@
-//! One validator: a CometBFT process and its application.
+//! One node: a CometBFT process and its application.
 
 use std::fmt;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use underbid::client::rpc::Rpc;
+
 use super::process::{Death, Launch, Process};
 use super::{App, Error, Manifest, NodePorts, POLL, home};
-use crate::rpc::Rpc;
 
 /// How long an application may take to open its socket: a debug build that rebuilds a large state is slow.
 const APP_START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -19,7 +21,20 @@ const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// The socket between CometBFT and its application, relative to the node's home.
 pub(super) const ABCI_SOCKET: &str = "abci.sock";
 
-/// One validator of a net.
+/// What is done to a node besides starting it.
+#[derive(Clone, Debug, Default)]
+pub struct Injection {
+    /// Variables of CometBFT's environment.
+    pub comet_environment: Vec<(String, String)>,
+    /// Arguments added to `cometbft start`.
+    pub comet_arguments: Vec<String>,
+    /// Variables of the application's environment.
+    pub app_environment: Vec<(String, String)>,
+    /// A control group that the application is started in.
+    pub app_cgroup: Option<PathBuf>,
+}
+
+/// One node of a net.
 pub struct Node {
     index: usize,
     home: PathBuf,
@@ -27,6 +42,8 @@ pub struct Node {
     manifest: Arc<Manifest>,
     rpc: Rpc,
     processes: Mutex<Processes>,
+    injection: Mutex<Injection>,
+    is_paused: AtomicBool,
 }
 
 #[derive(Default)]
@@ -63,6 +80,8 @@ impl Node {
             manifest: Arc::clone(manifest),
             rpc: Rpc::new(format!("http://127.0.0.1:{}", ports.rpc)),
             processes: Mutex::default(),
+            injection: Mutex::default(),
+            is_paused: AtomicBool::new(false),
         }
     }
 
@@ -96,6 +115,11 @@ impl Node {
         let processes = self.lock();
         let is_up = |process: &Option<Process>| process.as_ref().is_some_and(Process::is_running);
         is_up(&processes.comet) && (is_up(&processes.app) || self.app_launch().is_none())
+    }
+
+    /// Whether its application runs, as a process of its own.
+    pub fn is_app_running(&self) -> bool {
+        self.lock().app.as_ref().is_some_and(Process::is_running)
     }
 
     /// The end of one of its processes that nobody asked for.
@@ -132,16 +156,68 @@ impl Node {
             return Ok(());
         }
         self.stop().await;
-        if let Some(launch) = self.app_launch() {
-            let socket = self.home.join(ABCI_SOCKET);
-            remove_file_if_there(&socket)?;
-            let app = Process::start(launch)?;
-            self.lock().app = Some(app);
-            self.wait_for(Goal::Socket, APP_START_TIMEOUT).await?;
-        }
+        self.start_app().await?;
+        self.start_comet().await
+    }
+
+    /// Starts the application alone, if it is not in CometBFT's process; one that runs is killed.
+    pub async fn start_app(&self) -> Result<(), Error> {
+        let Some(launch) = self.app_launch() else { return Ok(()) };
+        let killed = self.lock().app.take();
+        drop(killed);
+        remove_file_if_there(&self.home.join(ABCI_SOCKET))?;
+        let app = Process::start(launch)?;
+        self.lock().app = Some(app);
+        self.wait_for(Goal::Socket, APP_START_TIMEOUT).await
+    }
+
+    /// Starts CometBFT alone; one that runs is killed. Returns when its RPC answers.
+    pub async fn start_comet(&self) -> Result<(), Error> {
+        self.launch_comet()?;
+        self.wait_for(Goal::Rpc, COMET_START_TIMEOUT).await
+    }
+
+    /// The same without waiting for the RPC.
+    pub fn launch_comet(&self) -> Result<(), Error> {
+        let killed = self.lock().comet.take();
+        drop(killed);
         let comet = Process::start(self.comet_launch())?;
         self.lock().comet = Some(comet);
-        self.wait_for(Goal::Rpc, COMET_START_TIMEOUT).await
+        Ok(())
+    }
+
+    /// What its processes are given from their next start on.
+    pub fn inject(&self, injection: Injection) {
+        *self.injection.lock().unwrap_or_else(PoisonError::into_inner) = injection;
+    }
+
+    fn injection(&self) -> Injection {
+        self.injection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stops both processes where they are, with SIGSTOP.
+    pub fn pause(&self) {
+        self.is_paused.store(true, Ordering::Relaxed);
+        self.signal("STOP");
+    }
+
+    /// Lets both processes go on.
+    pub fn resume(&self) {
+        self.signal("CONT");
+        self.is_paused.store(false, Ordering::Relaxed);
+    }
+
+    /// The height that the application has committed; `None` where nobody answers.
+    pub async fn height(&self) -> Option<u64> {
+        match self.is_paused.load(Ordering::Relaxed) || !self.is_running() {
+            true => None,
+            false => self.rpc.height().await.ok(),
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        let processes = self.lock();
+        [&processes.comet, &processes.app].into_iter().flatten().for_each(|process| process.signal(signal));
     }
 
     /// Ends both processes in order and waits for it.
@@ -194,14 +270,15 @@ impl Node {
         }
     }
 
-    /// Kills CometBFT alone; the application waits for the next one.
+    /// Kills CometBFT alone, with SIGKILL; the application waits for the next one.
     pub fn kill_comet(&self) {
         if let Some(comet) = &self.lock().comet {
             comet.kill();
         }
     }
 
-    pub(super) fn expect_end(&self) {
+    /// Tells that the end of its processes is no accident from now on.
+    pub fn expect_end(&self) {
         let processes = self.lock();
         [&processes.comet, &processes.app].into_iter().flatten().for_each(Process::expect_end);
     }
@@ -238,11 +315,22 @@ impl Node {
 
     fn comet_launch(&self) -> Launch {
         let home = self.home.display().to_string();
+        let Injection { comet_environment, comet_arguments, .. } = self.injection();
+        // A block's garbage is many times what is kept: to collect at every doubling would cost much of the processor under
+        // load. The limit keeps the heap small all the same.
+        let mut environment = vec![
+            ("GOMEMLIMIT".to_owned(), self.manifest.comet_memory_bytes.to_string()),
+            ("GOGC".to_owned(), "400".to_owned()),
+        ];
+        environment.extend(comet_environment);
+        let mut arguments = ["start", "--home", &home].map(str::to_owned).to_vec();
+        arguments.extend(comet_arguments);
         Launch {
             name: format!("node{}/comet", self.index),
             program: self.manifest.comet.clone(),
-            arguments: ["start", "--home", &home].map(str::to_owned).into(),
-            environment: vec![("GOMEMLIMIT".to_owned(), self.manifest.comet_memory_bytes.to_string())],
+            arguments,
+            environment,
+            cgroup: None,
             directory: self.home.clone(),
             log: self.home.join("comet.log"),
         }
@@ -254,11 +342,13 @@ impl Node {
         let home = self.home.display().to_string();
         let mut all = ["start", "--home", &home].map(str::to_owned).to_vec();
         all.extend_from_slice(arguments);
+        let Injection { app_environment, app_cgroup, .. } = self.injection();
         Some(Launch {
             name: format!("node{}/app", self.index),
             program: binary.clone(),
             arguments: all,
-            environment: Vec::new(),
+            environment: app_environment,
+            cgroup: app_cgroup,
             directory: self.home.clone(),
             log: self.home.join("app.log"),
         })

@@ -18,7 +18,7 @@ const BLOCKS: u16 = 60;
 const NODE_PORTS: u16 = 10;
 const RETAKE_PATIENCE: Duration = Duration::from_secs(2);
 /// A block starts with ten ports for the net itself.
-pub const VALIDATORS_MAX: usize = 19;
+pub const NODES_MAX: usize = 19;
 
 /// The ports of one node, all on 127.0.0.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,20 +46,20 @@ pub struct PortBlock {
 }
 
 impl PortBlock {
-    /// Takes a free block with room for `validators` nodes, `preferred` if it is free.
-    pub fn take(validators: usize, preferred: Option<u16>) -> Result<Self, Error> {
+    /// Takes a free block with room for `nodes` nodes, `preferred` if it is free.
+    pub fn take(nodes: usize, preferred: Option<u16>) -> Result<Self, Error> {
         let mut bases: Vec<u16> = (0..BLOCKS).map(|block| FIRST_BLOCK + block * BLOCK_PORTS).collect();
         bases.shuffle(&mut rand::rng());
         let mut candidates = preferred.into_iter().chain(bases);
-        candidates.find_map(|base| Self::try_take(base, validators)).ok_or(Error::NoPorts)
+        candidates.find_map(|base| Self::try_take(base, nodes)).ok_or(Error::NoPorts)
     }
 
     /// Takes the very block that a net had before. A port may be held for a moment after its owner is gone, by a child that
     /// some other thread is just starting and that has yet to close what it inherited.
-    pub async fn retake(base: u16, validators: usize) -> Result<Self, Error> {
+    pub async fn retake(base: u16, nodes: usize) -> Result<Self, Error> {
         let deadline = Instant::now() + RETAKE_PATIENCE;
         loop {
-            if let Some(block) = Self::try_take(base, validators) {
+            if let Some(block) = Self::try_take(base, nodes) {
                 return Ok(block);
             }
             if Instant::now() >= deadline {
@@ -69,11 +69,11 @@ impl PortBlock {
         }
     }
 
-    fn try_take(base: u16, validators: usize) -> Option<Self> {
+    fn try_take(base: u16, nodes: usize) -> Option<Self> {
         let owner = TcpListener::bind((Ipv4Addr::LOCALHOST, base)).ok()?;
         let block = Self { base, _owner: owner };
         let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
-        (0..validators).flat_map(|index| block.node(index).all()).all(is_free).then_some(block)
+        (0..nodes).flat_map(|index| block.node(index).all()).all(is_free).then_some(block)
     }
 
     /// The first port of the block.
@@ -92,20 +92,20 @@ impl PortBlock {
 
 #[cfg(test)]
 mod tests {
-    use super::{PortBlock, VALIDATORS_MAX};
+    use super::{NODES_MAX, PortBlock};
 
     #[tokio::test]
     async fn two_nets_never_share_a_port() {
-        let first = PortBlock::take(VALIDATORS_MAX, None).unwrap();
+        let first = PortBlock::take(NODES_MAX, None).unwrap();
         assert!(PortBlock::retake(first.base(), 4).await.is_err());
-        let second = PortBlock::take(VALIDATORS_MAX, Some(first.base())).unwrap();
+        let second = PortBlock::take(NODES_MAX, Some(first.base())).unwrap();
         let ports = |block: &PortBlock| -> Vec<u16> {
-            (0..VALIDATORS_MAX).flat_map(|index| block.node(index).all()).collect()
+            (0..NODES_MAX).flat_map(|index| block.node(index).all()).collect()
         };
         let mut all = [ports(&first), ports(&second)].concat();
         all.sort_unstable();
         all.dedup();
-        assert_eq!(all.len(), 2 * 4 * VALIDATORS_MAX);
+        assert_eq!(all.len(), 2 * 4 * NODES_MAX);
 
         let base = first.base();
         drop(first);

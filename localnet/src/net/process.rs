@@ -36,6 +36,8 @@ pub struct Launch {
     pub arguments: Vec<String>,
     /// Variables added to our environment.
     pub environment: Vec<(String, String)>,
+    /// A control group that it is started in, by its directory.
+    pub cgroup: Option<PathBuf>,
     /// The directory that it runs in.
     pub directory: PathBuf,
     /// The file that its output is appended to.
@@ -162,13 +164,22 @@ impl Process {
     fn terminate(&self) {
         let mut shared = self.lock();
         shared.is_end_wanted = true;
+        self.send(&mut shared, "TERM");
+    }
+
+    /// Sends a signal by its name, such as `STOP`. A process that has ended gets none.
+    pub fn signal(&self, signal: &str) {
+        self.send(&mut self.lock(), signal);
+    }
+
+    /// The id is the child's as long as it has not been waited for, which the lock excludes.
+    fn send(&self, shared: &mut Shared, signal: &str) {
         if shared.poll().is_some() {
             return;
         }
-        // The id is the child's as long as it has not been waited for, which the lock excludes.
-        let command = format!("kill -TERM {}", self.id);
+        let command = format!("kill -{signal} {}", self.id);
         if let Err(error) = Command::new("sh").args(["-c", &command]).status() {
-            tracing::warn!(process = self.name, %error, "SIGTERM could not be sent");
+            tracing::warn!(process = self.name, signal, %error, "a signal could not be sent");
         }
     }
 
@@ -238,8 +249,12 @@ fn command(launch: &Launch) -> io::Result<Command> {
             command.env_remove(name);
         }
     }
+    command.args(["--pdeathsig", "KILL", "--"]);
+    if let Some(cgroup) = &launch.cgroup {
+        // The shell enters the group and then becomes the program, so that all of its memory is counted there.
+        command.args(["sh", "-c", "echo $$ >\"$0\" && exec \"$@\""]).arg(cgroup.join("cgroup.procs"));
+    }
     command
-        .args(["--pdeathsig", "KILL", "--"])
         .arg(&launch.program)
         .args(&launch.arguments)
         .envs(launch.environment.iter().map(|(name, value)| (name, value)))

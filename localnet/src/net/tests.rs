@@ -120,9 +120,9 @@ async fn what_can_not_be_a_net_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let spec = |name: &str| Spec::kvstore(dir.path().join(name));
     let none = Net::up(Spec { validators: 0, ..spec("a") }).await;
-    assert!(matches!(none, Err(Error::Validators { validators: 0 })));
-    let many = Net::up(Spec { validators: 20, ..spec("a") }).await;
-    assert!(matches!(many, Err(Error::Validators { validators: 20 })));
+    assert!(matches!(none, Err(Error::Nodes { validators: 0, .. })));
+    let many = Net::up(Spec { validators: 19, observers: 1, ..spec("a") }).await;
+    assert!(matches!(many, Err(Error::Nodes { validators: 19, observers: 1 })));
     let comet = Net::up(Spec { comet: "/bin/true".into(), ..spec("a") }).await;
     assert!(matches!(comet, Err(Error::Comet { .. })));
     let genesis = Net::up(Spec { genesis: serde_json::json!({}), ..spec("a") }).await;

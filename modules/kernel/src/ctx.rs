@@ -1,7 +1,9 @@
 //! The one context in which everything of the state machine runs: reads and writes, gas, events, savepoints.
 
 use std::{
+    any::Any,
     cell::{Cell, RefCell},
+    collections::BTreeMap,
     sync::Arc,
 };
 
@@ -13,7 +15,7 @@ use crate::{
     backend::{Changes, KeyRange, Space, StoreId, View},
     codec::length,
     error::{Error, Fatal, Result},
-    event::{AbciEvent, Event, EventBytes},
+    event::{Event, EventBytes},
     gas::{Cost, Counters, price},
     overlay::Overlay,
     time::Block,
@@ -47,6 +49,14 @@ pub struct Ctx {
     events: Vec<EventBytes>,
     derived: U256,
     counters: Cell<Counters>,
+    decoded: RefCell<BTreeMap<(StoreId, u8), Decoded>>,
+}
+
+/// An item as it was last read. It stands for the bytes in this very buffer, which it keeps: whatever writes the item or
+/// takes a write back puts another buffer in its place.
+struct Decoded {
+    bytes: Bytes,
+    value: Box<dyn Any + Send + Sync>,
 }
 
 /// What a context leaves behind.
@@ -74,6 +84,7 @@ impl Ctx {
             events: Vec::new(),
             derived: U256::ZERO,
             counters: Cell::default(),
+            decoded: RefCell::default(),
         }
     }
 
@@ -131,10 +142,7 @@ impl Ctx {
         if !matches!(self.mode, Mode::Deliver | Mode::Simulate) {
             return;
         }
-        let bytes = event.to_message();
-        let mut rendered: Vec<AbciEvent> = Vec::new();
-        event.render(&mut rendered);
-        self.events.push(EventBytes { name: E::NAME, bytes, rendered });
+        self.events.push(EventBytes::of(event));
     }
 
     /// The events since the last call: one transaction's, or those of the block's own work.
@@ -159,6 +167,18 @@ impl Ctx {
             events: self.events,
             gas_used: self.gas_used.get(),
         }
+    }
+
+    /// The item that these bytes are, if it was read before. Parameters are read by every message.
+    pub(crate) fn decoded<V: Clone + 'static>(&self, item: (StoreId, u8), bytes: &Bytes) -> Option<V> {
+        let decoded = self.decoded.borrow();
+        let known = decoded.get(&item)?;
+        if known.bytes == bytes { known.value.downcast_ref().cloned() } else { None }
+    }
+
+    /// Remembers what an item's bytes are.
+    pub(crate) fn keep_decoded<V: Send + Sync + 'static>(&self, item: (StoreId, u8), bytes: Bytes, value: V) {
+        self.decoded.borrow_mut().insert(item, Decoded { bytes, value: Box::new(value) });
     }
 
     fn count(&self, f: impl FnOnce(&mut Counters)) {

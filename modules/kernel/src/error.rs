@@ -123,11 +123,16 @@ pub struct Status {
     pub code: StatusCode,
     /// The text that clients show.
     pub message: String,
+    /// Codespace and code of the rejection that the answer tells of, as a block would give them; none where the query
+    /// itself is at fault.
+    pub rejection: Option<(String, u32)>,
 }
 
 /// The gRPC codes that queries use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusCode {
+    /// A simulated transaction was refused (2): its rejection says by whom.
+    Unknown,
     /// A field of the request is out of form (3).
     InvalidArgument,
     /// No such object (5).
@@ -148,6 +153,7 @@ impl StatusCode {
     /// The number of the code in gRPC.
     pub const fn number(self) -> u32 {
         match self {
+            Self::Unknown => 2,
             Self::InvalidArgument => 3,
             Self::NotFound => 5,
             Self::ResourceExhausted => 8,
@@ -162,7 +168,7 @@ impl StatusCode {
 impl Status {
     /// An answer of this code.
     pub fn new(code: StatusCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), rejection: None }
     }
     /// No such object.
     pub fn not_found(message: impl Into<String>) -> Self {

@@ -25,14 +25,33 @@ pub trait Event: Fields {
 }
 
 /// An emitted event.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct EventBytes {
     /// The full name of its message.
     pub name: &'static str,
     /// The message: what the event log hashes.
     pub bytes: Vec<u8>,
-    /// What ABCI shows.
-    pub rendered: Vec<AbciEvent>,
+    render: fn(&[u8], &mut Vec<AbciEvent>),
+}
+
+impl EventBytes {
+    /// The bytes of an event.
+    pub fn of<E: Event>(event: &E) -> Self {
+        Self { name: E::NAME, bytes: event.to_message(), render: render_bytes::<E> }
+    }
+
+    /// What ABCI shows of it. Not done when it is emitted: strings cost more than the event, and this can run beside others.
+    pub fn rendered(&self) -> Vec<AbciEvent> {
+        let mut out = Vec::new();
+        (self.render)(&self.bytes, &mut out);
+        out
+    }
+}
+
+fn render_bytes<E: Event>(bytes: &[u8], out: &mut Vec<AbciEvent>) {
+    if let Some(event) = E::from_message(bytes) {
+        event.render(out);
+    }
 }
 
 /// Declares events: `event! { "underbid.market.v1" /// doc pub struct BidCreated as EventBidCreated { order: u64 = 1 } }`.

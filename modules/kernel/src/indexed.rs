@@ -12,7 +12,7 @@ use crate::{
     error::{Fatal, Result},
     key::{Key, KeyBuf, prefix_end},
     queue::DueQueue,
-    table::{KEY_ROOM, Map, PAGE, Page, from_bytes, to_bytes},
+    table::{Map, PAGE, Page, from_bytes, to_bytes},
     time::{At, Height},
 };
 
@@ -45,7 +45,7 @@ impl Derived {
 
     /// An index entry: `tag`, the part by which the record is found, the record's key.
     pub fn index(&mut self, tag: u8, part: &impl Key) {
-        let mut entry = KeyBuf::with_capacity(self.key.len().saturating_add(KEY_ROOM));
+        let mut entry = KeyBuf::new();
         entry.push(tag);
         part.write(&mut entry);
         entry.extend_from_slice(&self.key);
@@ -160,7 +160,7 @@ impl<K: Key, V: Indexed<K>> IndexedMap<K, V> {
         from: Option<&[u8]>,
         limit: u32,
     ) -> Result<Page<K, ()>> {
-        let mut start = vec![tag];
+        let mut start = KeyBuf::from_slice(&[tag]);
         part.write(&mut start);
         let part_length = start.len();
         let end = prefix_end(&start);
@@ -203,7 +203,7 @@ impl<K: Key, V: Indexed<K>> IndexedMap<K, V> {
     pub fn rebuild(&self, view: &dyn View, out: &mut DerivedSink) -> Result<(), Fatal> {
         let tag = self.map.key_tag();
         let end = prefix_end(&[tag]);
-        let mut start = vec![tag];
+        let mut start = KeyBuf::from_slice(&[tag]);
         loop {
             let range = KeyRange { start: &start, end: end.as_deref() };
             let rows = view.scan(Space::State(self.store()), range, PAGE)?;
@@ -215,7 +215,7 @@ impl<K: Key, V: Indexed<K>> IndexedMap<K, V> {
             }
             match rows.last() {
                 Some((last, _)) => {
-                    start = last.to_vec();
+                    start = KeyBuf::from_slice(last);
                     start.push(0);
                 }
                 None => return Ok(()),
@@ -232,9 +232,9 @@ pub fn entries_of(ctx: &Ctx, store: StoreId) -> Result<BTreeSet<(StoreId, KeyBuf
         let range = KeyRange { start: &start, end: None };
         let page = ctx.scan(Space::Derived(store), range, PAGE)?;
         let Some((last, _)) = page.last() else { return Ok(entries) };
-        start = last.to_vec();
+        start = KeyBuf::from_slice(last);
         start.push(0);
-        entries.extend(page.iter().map(|(entry, _)| (store, entry.to_vec())));
+        entries.extend(page.iter().map(|(entry, _)| (store, KeyBuf::from_slice(entry))));
     }
 }
 

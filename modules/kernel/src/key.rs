@@ -1,11 +1,13 @@
 //! Keys of records: fixed-width parts in an order that sorts as the values do, at most one variable part, placed last.
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use crate::{address::Address, time::At};
 
-/// A key being written.
-pub type KeyBuf = Vec<u8>;
+/// A key being written. Keys are made and compared all the time, and nearly all of them are short: these need no allocation,
+/// and a comparison finds their bytes where the key is.
+pub type KeyBuf = SmallVec<[u8; 56]>;
 
 /// A part of a key, or a whole one.
 pub trait Key: Sized {
@@ -16,7 +18,7 @@ pub trait Key: Sized {
 
     /// The part alone.
     fn to_bytes(&self) -> KeyBuf {
-        let mut out = KeyBuf::with_capacity(crate::table::KEY_ROOM);
+        let mut out = KeyBuf::new();
         self.write(&mut out);
         out
     }
@@ -128,7 +130,7 @@ impl<A: Key, B: Key, C: Key> Key for (A, B, C) {
 /// The first key after all that start with `prefix`; `None` if there is none.
 pub fn prefix_end(prefix: &[u8]) -> Option<KeyBuf> {
     let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
-    let mut end = prefix.get(..=last)?.to_vec();
+    let mut end = KeyBuf::from_slice(prefix.get(..=last)?);
     if let Some(byte) = end.last_mut() {
         *byte = byte.saturating_add(1);
     }
@@ -157,8 +159,8 @@ mod tests {
 
     #[test]
     fn a_prefix_ends_before_the_next_one() {
-        assert_eq!(prefix_end(&[1, 2]), Some(vec![1, 3]));
-        assert_eq!(prefix_end(&[1, 255]), Some(vec![2]));
+        assert_eq!(prefix_end(&[1, 2]), Some(KeyBuf::from_slice(&[1, 3])));
+        assert_eq!(prefix_end(&[1, 255]), Some(KeyBuf::from_slice(&[2])));
         assert_eq!(prefix_end(&[255, 255]), None);
         assert_eq!(prefix_end(&[]), None);
     }

@@ -37,7 +37,7 @@ impl Overlay {
             return Ok((slot.now.clone(), false));
         }
         let base = view.get(space, key)?;
-        slots.insert(key.to_vec(), Slot { base: base.clone(), now: base.clone() });
+        slots.insert(KeyBuf::from_slice(key), Slot { base: base.clone(), now: base.clone() });
         Ok((base, true))
     }
 
@@ -54,11 +54,11 @@ impl Overlay {
             Some(slot) => std::mem::replace(&mut slot.now, value),
             None => {
                 let base = view.get(space, key)?;
-                slots.insert(key.to_vec(), Slot { base: base.clone(), now: value });
+                slots.insert(KeyBuf::from_slice(key), Slot { base: base.clone(), now: value });
                 base
             }
         };
-        self.journal.push((space, key.to_vec(), before));
+        self.journal.push((space, KeyBuf::from_slice(key), before));
         Ok(())
     }
 
@@ -69,11 +69,11 @@ impl Overlay {
         let before = match slots.get_mut(key) {
             Some(slot) => std::mem::replace(&mut slot.now, marker(present)),
             None => {
-                slots.insert(key.to_vec(), Slot { base: marker(!present), now: marker(present) });
+                slots.insert(KeyBuf::from_slice(key), Slot { base: marker(!present), now: marker(present) });
                 marker(!present)
             }
         };
-        self.journal.push((space, key.to_vec(), before));
+        self.journal.push((space, KeyBuf::from_slice(key), before));
     }
 
     pub fn mark(&self) -> Mark {
@@ -133,7 +133,7 @@ impl Overlay {
         for (space, slots) in self.slots {
             for (key, Slot { base, now }) in slots {
                 if base != now {
-                    changes.insert((space, Bytes::from(key)), Change { old: base, new: now });
+                    changes.insert((space, Bytes::copy_from_slice(&key)), Change { old: base, new: now });
                 }
             }
         }
@@ -161,7 +161,7 @@ struct Pages<'a> {
 impl<'a> Pages<'a> {
     fn new(view: &'a dyn View, space: Space, range: KeyRange<'a>, limit: u32) -> Self {
         let page = Vec::new().into_iter();
-        Self { view, space, start: range.start.to_vec(), end: range.end, limit, page, done: false }
+        Self { view, space, start: KeyBuf::from_slice(range.start), end: range.end, limit, page, done: false }
     }
 
     fn peek(&mut self) -> Result<Option<&Bytes>, Fatal> {
@@ -170,7 +170,7 @@ impl<'a> Pages<'a> {
                 self.view.scan(self.space, KeyRange { start: &self.start, end: self.end }, self.limit)?;
             self.done = u32::try_from(entries.len()).unwrap_or(u32::MAX) < self.limit;
             if let Some((last, _)) = entries.last() {
-                self.start = last.to_vec();
+                self.start = KeyBuf::from_slice(last);
                 self.start.push(0);
             }
             self.page = entries.into_iter();

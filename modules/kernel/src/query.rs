@@ -36,7 +36,9 @@ pub fn paged<K, V>(
 ) -> Result<(Vec<(K, V)>, PageResponse), Status> {
     let asked = asked.unwrap_or_default();
     if asked.reverse {
-        return Err(Status::invalid_argument("reverse order is not served: lists come in key order"));
+        return Err(Status::invalid_argument(
+            "pagination.reverse is not served: lists come in ascending order of their keys",
+        ));
     }
     if asked.offset > COUNT_MAX {
         return Err(Status::invalid_argument(format!(

@@ -9,7 +9,7 @@ use crate::{
     ctx::Ctx,
     error::{Error, Fatal, Reject, Result},
     indexed::{Due, Hold, IndexedMap},
-    key::Key,
+    key::{Key, KeyBuf},
     time::At,
 };
 
@@ -96,7 +96,7 @@ impl<C, K: Key, V: Due<K>> DueQueue<C, K, V> {
     }
 
     fn due(&self, ctx: &Ctx, now: At<C>, limit: u32) -> Result<Vec<Bytes>, Fatal> {
-        let mut end = vec![self.tag];
+        let mut end = KeyBuf::from_slice(&[self.tag]);
         now.saturating_plus(1).write(&mut end);
         let range = KeyRange { start: &[self.tag], end: Some(&end) };
         let entries = ctx.peek_range(Space::Derived(self.table.store()), range, limit)?;
@@ -160,7 +160,7 @@ impl<C, K: Key, V: Due<K>> DueQueue<C, K, V> {
         };
         ctx.emit(&ItemHeld {
             store: u32::from(self.table.store().0),
-            key: self.table.key(key),
+            key: self.table.key(key).into_vec(),
             codespace: hold.codespace.clone(),
             code: hold.code,
             attempts: hold.attempts,

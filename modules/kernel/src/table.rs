@@ -12,8 +12,6 @@ use crate::{
     key::{Key, KeyBuf, prefix_end},
 };
 
-/// Room for most keys, so that making one allocates once.
-pub(crate) const KEY_ROOM: usize = 64;
 /// Room for most records.
 const RECORD_ROOM: usize = 512;
 
@@ -39,7 +37,7 @@ pub struct Item<V> {
     value: PhantomData<fn() -> V>,
 }
 
-impl<V: Record> Item<V> {
+impl<V: Record + Clone + Send + Sync + 'static> Item<V> {
     /// The record under a tag of a store.
     pub const fn new(store: StoreId, tag: u8) -> Self {
         Self { store, tag, value: PhantomData }
@@ -47,8 +45,13 @@ impl<V: Record> Item<V> {
 
     /// The record, if it has been written.
     pub fn get(&self, ctx: &Ctx) -> Result<Option<V>> {
-        let bytes = ctx.get(self.store, &[self.tag])?;
-        Ok(bytes.map(|bytes| from_bytes(self.store, &[self.tag], &bytes)).transpose()?)
+        let Some(bytes) = ctx.get(self.store, &[self.tag])? else { return Ok(None) };
+        if let Some(decoded) = ctx.decoded((self.store, self.tag), &bytes) {
+            return Ok(Some(decoded));
+        }
+        let value: V = from_bytes(self.store, &[self.tag], &bytes)?;
+        ctx.keep_decoded((self.store, self.tag), bytes, value.clone());
+        Ok(Some(value))
     }
 
     /// The record, which genesis has written: its absence is a corrupt store.
@@ -91,7 +94,7 @@ impl<K: Key, V: Record> Map<K, V> {
 
     /// A record's key in its store: what a proof proves.
     pub fn key(&self, key: &K) -> KeyBuf {
-        let mut bytes = KeyBuf::with_capacity(KEY_ROOM);
+        let mut bytes = KeyBuf::new();
         bytes.push(self.tag);
         key.write(&mut bytes);
         bytes
@@ -125,11 +128,11 @@ impl<K: Key, V: Record> Map<K, V> {
     /// At most `limit` records in key order, of the keys that start with `prefix`, from the key bytes `from` (as the
     /// last page's [`Page::next`] gave them) on.
     pub fn page(&self, ctx: &Ctx, prefix: &impl Key, from: Option<&[u8]>, limit: u32) -> Result<Page<K, V>> {
-        let mut start = vec![self.tag];
+        let mut start = KeyBuf::from_slice(&[self.tag]);
         prefix.write(&mut start);
         let end = prefix_end(&start);
         if let Some(from) = from {
-            let mut at = vec![self.tag];
+            let mut at = KeyBuf::from_slice(&[self.tag]);
             at.extend_from_slice(from);
             start = start.max(at);
         }

@@ -124,7 +124,7 @@ fn offering(ctx: &Ctx, offer: &Offer, from: Option<&[u8]>, limit: u32) -> Result
                 continue;
             }
             if length(items.len()) == u64::from(limit) {
-                return Ok(Page { items, next: Some(owner.to_bytes()) });
+                return Ok(Page { items, next: Some(owner.to_bytes().into_vec()) });
             }
             items.push((owner, ()));
         }
@@ -167,7 +167,7 @@ fn lines_of_one(
         .into_iter()
         .filter(|(key, _)| asked(key) && from.is_none_or(|from| key.to_bytes().as_slice() >= from))
         .collect();
-    let next = items.get(wanted).map(|(key, _)| key.to_bytes());
+    let next = items.get(wanted).map(|(key, _)| key.to_bytes().into_vec());
     items.truncate(wanted);
     Ok(Page { items, next })
 }

@@ -11,23 +11,23 @@ use crate::{
     zone::Zone,
 };
 
-/// A bid holds `count` units and locks `lock` uflop. More than what is free is an overflow: the caller has guards for it.
+/// A bid holds `count` units of a line and locks `lock` uflop of its provider; both records are as the guards of the bid
+/// have read them. More than what is free is an overflow.
 pub fn reserve(
     ctx: &mut Ctx,
-    provider: Address,
+    provider: Provider,
     class_id: u32,
     zone: &Zone,
+    mut line: Line,
     count: u32,
     lock: Amount,
 ) -> Result<()> {
-    let key = (provider, class_id, zone.clone());
-    let mut line = LINES.get(ctx, &key)?.ok_or(Overflow)?;
     if line.free() < count {
         return Err(Overflow.into());
     }
     line.reserved = line.reserved.checked_add(count).ok_or(Overflow)?;
-    relock(ctx, provider, Amount::ZERO, lock)?;
-    LINES.update(ctx, &key, &line)
+    LINES.update(ctx, &(provider.owner, class_id, zone.clone()), &line)?;
+    relock(ctx, provider, Amount::ZERO, lock)
 }
 
 /// A bid is gone: its units and its lock are free.
@@ -43,9 +43,9 @@ pub fn unreserve(
     unlock(ctx, provider, lock)
 }
 
-/// A bid's lock changes from `old` to `new` uflop. More than what is free is an overflow.
-pub fn relock(ctx: &mut Ctx, provider: Address, old: Amount, new: Amount) -> Result<()> {
-    let mut record = crate::load(ctx, &provider)?;
+/// A bid's lock changes from `old` to `new` uflop; the record is as the guards of the bid have read it. More than what is
+/// free is an overflow.
+pub fn relock(ctx: &mut Ctx, mut record: Provider, old: Amount, new: Amount) -> Result<()> {
     record.stake_locked = record.stake_locked.minus(old)?.plus(new)?;
     if record.stake_locked > record.stake_total {
         return Err(Overflow.into());
@@ -54,7 +54,7 @@ pub fn relock(ctx: &mut Ctx, provider: Address, old: Amount, new: Amount) -> Res
         totals.locked = totals.locked.minus(old)?.plus(new)?;
         Ok(())
     })?;
-    PROVIDERS.update(ctx, &provider, &record)
+    PROVIDERS.update(ctx, &record.owner, &record)
 }
 
 /// A bid has won: its units are leased, its lock stays.

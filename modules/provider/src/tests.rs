@@ -204,3 +204,16 @@ fn capacity(signer: u8, provider: u8, class_id: u32, zone: &str, total: u32) -> 
         total,
     }
 }
+
+/// A bid's reservation, on the records as they are.
+fn reserve(ctx: &mut Ctx, owner: Address, class: u32, zone: &Zone, count: u32, lock: Amount) -> Result<()> {
+    let provider = crate::load(ctx, &owner)?;
+    let line = crate::line(ctx, owner, class, zone)?.ok_or(kernel::Overflow)?;
+    crate::reserve(ctx, provider, class, zone, line, count, lock)
+}
+
+/// A bid's new lock, on the record as it is.
+fn relock(ctx: &mut Ctx, owner: Address, old: Amount, new: Amount) -> Result<()> {
+    let provider = crate::load(ctx, &owner)?;
+    crate::relock(ctx, provider, old, new)
+}

@@ -13,6 +13,7 @@ use prost_reflect::{
 use prost_types::Any;
 
 pub mod parse;
+pub mod tables;
 pub mod units;
 
 /// Why a message can't be read or written.

@@ -1,343 +1,146 @@
-//! The answers of CometBFT's RPC: the types that callers see, and the shapes on the wire where they differ.
+//! The shapes of CometBFT's answers, as far as they differ from what callers see, and how CometBFT writes values.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Where a node is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Status {
-    /// The chain.
-    pub chain_id: String,
-    /// The node's id in the peer-to-peer network.
-    pub node_id: String,
-    /// The node's own name for itself.
-    pub moniker: String,
-    /// The version of CometBFT.
-    pub version: String,
-    /// The last committed height.
-    pub height: u64,
-    /// The application's hash in the header of that block, in upper-case hex.
-    pub app_hash: String,
-    /// The time of that block in nanoseconds since 1970.
-    pub block_time_ns: u64,
-    /// The same as CometBFT writes it.
-    pub block_time: String,
-    /// The first height that the node still has.
-    pub earliest_height: u64,
-    /// Whether the node is still fetching blocks and takes no part in consensus.
-    pub is_catching_up: bool,
-    /// The node's own voting power.
-    pub validator_power: i64,
+use super::types::AbciQuery;
+
+#[derive(Deserialize)]
+pub(super) struct Answer {
+    #[serde(default)]
+    pub(super) result: Value,
+    pub(super) error: Option<Refusal>,
 }
 
-impl From<raw::Status> for Status {
-    fn from(raw: raw::Status) -> Self {
-        let raw::Status { node_info, sync_info, validator_info } = raw;
-        Self {
-            chain_id: node_info.network,
-            node_id: node_info.id,
-            moniker: node_info.moniker,
-            version: node_info.version,
-            height: sync_info.latest_block_height,
-            app_hash: sync_info.latest_app_hash,
-            block_time_ns: time_ns(&sync_info.latest_block_time),
-            block_time: sync_info.latest_block_time,
-            earliest_height: sync_info.earliest_block_height,
-            is_catching_up: sync_info.catching_up,
-            validator_power: validator_info.voting_power,
-        }
-    }
+#[derive(Deserialize)]
+pub(super) struct Refusal {
+    pub(super) code: i64,
+    pub(super) message: String,
+    #[serde(default)]
+    pub(super) data: String,
 }
 
-/// A block's header, as far as clients need it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// The height.
-    pub height: u64,
-    /// The block's time in nanoseconds since 1970.
-    pub time_ns: u64,
-    /// The application's hash after the block before, in upper-case hex.
-    pub app_hash: String,
-    /// The proposer's address, in upper-case hex.
-    pub proposer: String,
+#[derive(Deserialize)]
+pub(super) struct Status {
+    pub(super) node_info: NodeInfo,
+    pub(super) sync_info: SyncInfo,
+    pub(super) validator_info: ValidatorInfo,
 }
 
-impl From<raw::Header> for Header {
-    fn from(raw: raw::Header) -> Self {
-        let time_ns = time_ns(&raw.time);
-        Self { height: raw.height, time_ns, app_hash: raw.app_hash, proposer: raw.proposer_address }
-    }
+#[derive(Deserialize)]
+pub(super) struct NodeInfo {
+    pub(super) id: String,
+    pub(super) network: String,
+    #[serde(default)]
+    pub(super) moniker: String,
+    #[serde(default)]
+    pub(super) version: String,
 }
 
-/// A block.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
-    /// Its header.
-    pub header: Header,
-    /// The bytes of its transactions.
-    pub transactions: Vec<Vec<u8>>,
-}
-
-/// What the application answered for a block.
-#[derive(Clone, Debug, Deserialize)]
-pub struct BlockResults {
-    /// The height.
+#[derive(Deserialize)]
+pub(super) struct SyncInfo {
     #[serde(deserialize_with = "text_number")]
-    pub height: u64,
-    /// One result a transaction, in order.
-    #[serde(default, deserialize_with = "null_default")]
-    pub txs_results: Vec<TxResult>,
-    /// The events of the block itself.
-    #[serde(default, deserialize_with = "null_default")]
-    pub finalize_block_events: Vec<Event>,
-    /// The application's hash after this block, as this node computed it.
-    #[serde(default, deserialize_with = "base64_bytes")]
-    pub app_hash: Vec<u8>,
-}
-
-/// The result of one transaction in a block.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct TxResult {
-    /// 0 for success.
-    pub code: u32,
-    /// The namespace of the code.
-    pub codespace: String,
-    /// What the application returned.
-    #[serde(deserialize_with = "base64_bytes")]
-    pub data: Vec<u8>,
-    /// The error in words.
-    pub log: String,
-    /// The limit of the transaction.
-    #[serde(deserialize_with = "text_number")]
-    pub gas_wanted: i64,
-    /// What it used.
-    #[serde(deserialize_with = "text_number")]
-    pub gas_used: i64,
-    /// What it did.
-    #[serde(deserialize_with = "null_default")]
-    pub events: Vec<Event>,
-}
-
-/// An ABCI event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
-    /// Its type.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Its attributes, in order.
-    #[serde(default, deserialize_with = "null_default")]
-    pub attributes: Vec<Attribute>,
-}
-
-/// An attribute of an event.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attribute {
-    /// The name.
+    pub(super) latest_block_height: u64,
     #[serde(default)]
-    pub key: String,
-    /// The value.
-    #[serde(default)]
-    pub value: String,
-}
-
-/// The verdict on a submitted transaction.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Broadcast {
-    /// 0 when the mempool has it.
-    pub code: u32,
-    /// The namespace of the code.
-    #[serde(default)]
-    pub codespace: String,
-    /// The error in words.
-    #[serde(default)]
-    pub log: String,
-    /// The SHA-256 of the transaction.
-    #[serde(deserialize_with = "hex_bytes")]
-    pub hash: Vec<u8>,
-}
-
-/// The application's answer to a query.
-#[derive(Clone, Debug, Deserialize)]
-pub struct AbciQuery {
-    /// 0 for success.
-    #[serde(default)]
-    pub code: u32,
-    /// The namespace of the code.
-    #[serde(default)]
-    pub codespace: String,
-    /// The error in words.
-    #[serde(default)]
-    pub log: String,
-    /// The key, where the query has one.
-    #[serde(default, deserialize_with = "base64_bytes")]
-    pub key: Vec<u8>,
-    /// The answer.
-    #[serde(default, deserialize_with = "base64_bytes")]
-    pub value: Vec<u8>,
-    /// The height that was read.
+    pub(super) latest_app_hash: String,
+    pub(super) latest_block_time: String,
     #[serde(default, deserialize_with = "text_number")]
-    pub height: u64,
-    /// The proof operations, as CometBFT writes them.
-    #[serde(default, rename = "proofOps")]
-    pub proof_ops: Value,
+    pub(super) earliest_block_height: u64,
+    pub(super) catching_up: bool,
 }
 
-/// A transaction in a block.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Inclusion {
-    /// The SHA-256 of the transaction.
-    #[serde(deserialize_with = "hex_bytes")]
-    pub hash: Vec<u8>,
-    /// The block.
+#[derive(Deserialize)]
+pub(super) struct ValidatorInfo {
     #[serde(deserialize_with = "text_number")]
-    pub height: u64,
-    /// Its place in the block.
-    pub index: u32,
-    /// What it did.
-    pub tx_result: TxResult,
+    pub(super) voting_power: i64,
 }
 
-/// What waits in a mempool.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Unconfirmed {
-    /// The number of transactions.
-    #[serde(rename = "total", deserialize_with = "text_number")]
-    pub count: u64,
-    /// Their size.
+#[derive(Deserialize)]
+pub(super) struct BlockAnswer {
+    pub(super) block: Block,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Block {
+    pub(super) header: Header,
+    pub(super) data: Data,
+}
+
+#[derive(Deserialize)]
+pub(super) struct HeaderAnswer {
+    pub(super) header: Header,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Data {
+    #[serde(default, deserialize_with = "base64_list")]
+    pub(super) txs: Vec<Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Header {
     #[serde(deserialize_with = "text_number")]
-    pub total_bytes: u64,
+    pub(super) height: u64,
+    pub(super) time: String,
+    pub(super) app_hash: String,
+    pub(super) proposer_address: String,
 }
 
-/// The shapes on the wire, as far as they differ from the public ones.
-pub(super) mod raw {
-    use serde::Deserialize;
-    use serde_json::Value;
+#[derive(Deserialize)]
+pub(super) struct CommitAnswer {
+    pub(super) signed_header: SignedHeader,
+}
 
-    use super::{AbciQuery, base64_list, null_default, text_number};
+#[derive(Deserialize)]
+pub(super) struct SignedHeader {
+    pub(super) header: Header,
+}
 
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct Answer {
-        #[serde(default)]
-        pub(in crate::client::rpc) result: Value,
-        pub(in crate::client::rpc) error: Option<Refusal>,
-    }
+#[derive(Deserialize)]
+pub(super) struct Blockchain {
+    #[serde(deserialize_with = "null_default")]
+    pub(super) block_metas: Vec<BlockMeta>,
+}
 
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct Refusal {
-        pub(in crate::client::rpc) code: i64,
-        pub(in crate::client::rpc) message: String,
-        #[serde(default)]
-        pub(in crate::client::rpc) data: String,
-    }
+#[derive(Deserialize)]
+pub(super) struct BlockMeta {
+    pub(super) header: Header,
+    #[serde(deserialize_with = "text_number")]
+    pub(super) num_txs: u64,
+}
 
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct Status {
-        pub(in crate::client::rpc) node_info: NodeInfo,
-        pub(in crate::client::rpc) sync_info: SyncInfo,
-        pub(in crate::client::rpc) validator_info: ValidatorInfo,
-    }
+#[derive(Deserialize)]
+pub(super) struct AbciQueryAnswer {
+    pub(super) response: AbciQuery,
+}
 
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct NodeInfo {
-        pub(in crate::client::rpc) id: String,
-        pub(in crate::client::rpc) network: String,
-        #[serde(default)]
-        pub(in crate::client::rpc) moniker: String,
-        #[serde(default)]
-        pub(in crate::client::rpc) version: String,
-    }
+#[derive(Deserialize)]
+pub(super) struct ConsensusParams {
+    pub(super) consensus_params: Value,
+}
 
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct SyncInfo {
-        #[serde(deserialize_with = "text_number")]
-        pub(in crate::client::rpc) latest_block_height: u64,
-        #[serde(default)]
-        pub(in crate::client::rpc) latest_app_hash: String,
-        pub(in crate::client::rpc) latest_block_time: String,
-        #[serde(default, deserialize_with = "text_number")]
-        pub(in crate::client::rpc) earliest_block_height: u64,
-        pub(in crate::client::rpc) catching_up: bool,
-    }
+#[derive(Deserialize)]
+pub(super) struct NetInfo {
+    #[serde(deserialize_with = "text_number")]
+    pub(super) n_peers: u64,
+}
 
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct ValidatorInfo {
-        #[serde(deserialize_with = "text_number")]
-        pub(in crate::client::rpc) voting_power: i64,
-    }
+#[derive(Deserialize)]
+pub(super) struct AbciInfo {
+    pub(super) response: AbciInfoResponse,
+}
 
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct BlockAnswer {
-        pub(in crate::client::rpc) block: Block,
-    }
-
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct Block {
-        pub(in crate::client::rpc) header: Header,
-        pub(in crate::client::rpc) data: Data,
-    }
-
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct HeaderAnswer {
-        pub(in crate::client::rpc) header: Header,
-    }
-
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct Data {
-        #[serde(default, deserialize_with = "base64_list")]
-        pub(in crate::client::rpc) txs: Vec<Vec<u8>>,
-    }
-
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct Header {
-        #[serde(deserialize_with = "text_number")]
-        pub(in crate::client::rpc) height: u64,
-        pub(in crate::client::rpc) time: String,
-        pub(in crate::client::rpc) app_hash: String,
-        pub(in crate::client::rpc) proposer_address: String,
-    }
-
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct CommitAnswer {
-        pub(in crate::client::rpc) signed_header: SignedHeader,
-    }
-
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct SignedHeader {
-        pub(in crate::client::rpc) header: Header,
-    }
-
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct Blockchain {
-        #[serde(deserialize_with = "null_default")]
-        pub(in crate::client::rpc) block_metas: Vec<BlockMeta>,
-    }
-
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct BlockMeta {
-        pub(in crate::client::rpc) header: Header,
-    }
-
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct AbciQueryAnswer {
-        pub(in crate::client::rpc) response: AbciQuery,
-    }
-
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct ConsensusParams {
-        pub(in crate::client::rpc) consensus_params: Value,
-    }
-
-    #[derive(Deserialize)]
-    pub(in crate::client::rpc) struct NetInfo {
-        #[serde(deserialize_with = "text_number")]
-        pub(in crate::client::rpc) n_peers: u64,
-    }
+#[derive(Deserialize)]
+pub(super) struct AbciInfoResponse {
+    #[serde(default, deserialize_with = "text_number")]
+    pub(super) last_block_height: u64,
 }
 
 /// CometBFT writes 64-bit integers as strings.
-fn text_number<'de, D: Deserializer<'de>, T: std::str::FromStr>(deserializer: D) -> Result<T, D::Error>
+pub(super) fn text_number<'de, D: Deserializer<'de>, T: std::str::FromStr>(
+    deserializer: D,
+) -> Result<T, D::Error>
 where
     T::Err: std::fmt::Display,
 {
@@ -345,28 +148,28 @@ where
 }
 
 /// CometBFT writes an empty list as null.
-fn null_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+pub(super) fn null_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
-fn base64_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+pub(super) fn base64_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     let text: String = null_default(deserializer)?;
     BASE64_STANDARD.decode(text).map_err(serde::de::Error::custom)
 }
 
-fn base64_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<u8>>, D::Error> {
+pub(super) fn base64_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<u8>>, D::Error> {
     let texts: Vec<String> = null_default(deserializer)?;
     texts.iter().map(|text| BASE64_STANDARD.decode(text).map_err(serde::de::Error::custom)).collect()
 }
 
-fn hex_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+pub(super) fn hex_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     hex::decode(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
 /// An RFC 3339 time in UTC, in nanoseconds since 1970; 0 for one that is malformed or before.
-fn time_ns(text: &str) -> u64 {
+pub(super) fn time_ns(text: &str) -> u64 {
     parse_time(text).unwrap_or_default()
 }
 
@@ -389,7 +192,8 @@ fn parse_time(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BlockResults, parse_time};
+    use super::super::BlockResults;
+    use super::parse_time;
 
     #[test]
     fn times_are_read_to_the_nanosecond() {

@@ -50,6 +50,18 @@ impl Database {
         Ok(Self { db, sync })
     }
 
+    /// Opens what is there; nothing can be written to it.
+    pub(super) fn open_read_only(path: &Path, cache_bytes: usize) -> Result<Self, Fatal> {
+        let mut options = DbOptions::default();
+        options.set_max_open_files(OPEN_FILES_MAX);
+        let cache = Cache::new_lru_cache(cache_bytes);
+        let families =
+            layout::FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
+        // The log of writes may hold what no file has yet: it is read, not replayed to disk.
+        let db = DB::open_cf_descriptors_read_only(&options, path, families, false).map_err(failed)?;
+        Ok(Self { db, sync: false })
+    }
+
     pub(super) fn family(&self, name: &'static str) -> Result<&ColumnFamily, Fatal> {
         self.db.cf_handle(name).ok_or_else(|| Fatal::Storage(format!("column family {name} is missing")))
     }

@@ -1,5 +1,6 @@
 //! The durable store: RocksDB for state, derived entries and undo, the tries in memory.
 
+mod archive;
 mod database;
 mod hints;
 mod layout;
@@ -31,6 +32,7 @@ use prune::Pruner;
 use rows::RowCache;
 use view::RocksView;
 
+pub use archive::Archive;
 pub use open::OpenError;
 
 /// How a [`RocksBackend`] is opened.
@@ -269,7 +271,8 @@ impl Core {
             batch.put_cf(undo, &row, &old);
             layout::encode_listed(*space, key, &mut listed);
         }
-        if !listed.is_empty() {
+        // Also for a block that changes nothing: a height without a list has lost its undo.
+        if !listed.is_empty() || part == 0 {
             batch.put_cf(undo, layout::list(last.height, part), &listed);
         }
         let meta = self.database.family(layout::META)?;

@@ -110,30 +110,52 @@ impl RocksBackend {
     }
 }
 
+/// A new home gets this binary's format.
 fn check_format(database: &Database) -> Result<(), OpenError> {
-    let supported = layout::FORMAT;
-    let Some(stored) = database.meta(layout::META_FORMAT)? else {
-        let mut batch = WriteBatch::default();
-        batch.put_cf(database.family(layout::META)?, layout::META_FORMAT, supported.to_be_bytes());
-        return Ok(database.write(batch)?);
-    };
-    let found = <[u8; 4]>::try_from(stored).map_err(|_| malformed(layout::META, layout::META_FORMAT))?;
-    let found = u32::from_be_bytes(found);
-    if found == supported { Ok(()) } else { Err(OpenError::Format { found, supported }) }
+    if supported_format(database)? {
+        return Ok(());
+    }
+    let mut batch = WriteBatch::default();
+    batch.put_cf(database.family(layout::META)?, layout::META_FORMAT, layout::FORMAT.to_be_bytes());
+    Ok(database.write(batch)?)
 }
 
-fn stored_chain_id(database: &Database) -> Result<Option<String>, OpenError> {
+/// Whether the home has a format; another one than this binary's is an error.
+pub(super) fn supported_format(database: &Database) -> Result<bool, OpenError> {
+    let Some(stored) = database.meta(layout::META_FORMAT)? else { return Ok(false) };
+    let found = <[u8; 4]>::try_from(stored).map_err(|_| malformed(layout::META, layout::META_FORMAT))?;
+    let (found, supported) = (u32::from_be_bytes(found), layout::FORMAT);
+    if found == supported { Ok(true) } else { Err(OpenError::Format { found, supported }) }
+}
+
+pub(super) fn stored_chain_id(database: &Database) -> Result<Option<String>, OpenError> {
     let Some(stored) = database.meta(layout::META_CHAIN_ID)? else { return Ok(None) };
     let chain_id = String::from_utf8(stored).map_err(|_| malformed(layout::META, layout::META_CHAIN_ID))?;
     Ok(Some(chain_id))
 }
 
-/// The last commit, with a window no longer than `history`.
-fn stored_last(database: &Database, history: u64) -> Result<Option<Last>, OpenError> {
+/// The last commit, with a window no longer than `history` and no longer than the undo that is there.
+pub(super) fn stored_last(database: &Database, history: u64) -> Result<Option<Last>, OpenError> {
     let Some(stored) = database.meta(layout::META_LAST)? else { return Ok(None) };
     let mut last = Last::decode(&stored).ok_or_else(|| malformed(layout::META, layout::META_LAST))?;
     last.pruned_to = last.pruned_to.max(last.height.saturating_sub(history));
+    shorten_to_whole(database, &mut last)?;
     Ok(Some(last))
+}
+
+/// Ends the readable past where the undo of a height is missing. No hash covers undo, and a disk that loses the end of a
+/// manifest which it had synced takes a whole file of it: to read on across the gap would give values of another height.
+fn shorten_to_whole(database: &Database, last: &mut Last) -> Result<(), OpenError> {
+    for height in (last.oldest().saturating_add(1)..=last.height).rev() {
+        let (from, end) = (layout::list_from(height), layout::list_from(height.saturating_add(1)));
+        let mut rows = database.rows(layout::UNDO, from, Some(end))?;
+        if rows.next_with(|_, _| Ok(())).transpose()?.is_none() {
+            tracing::warn!(height, "the undo of a height is missing: no height before it can be read");
+            last.first = height;
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// Builds the tries, store by store: `state` is in the order of the stores.

@@ -13,7 +13,7 @@ use crate::{
 
 /// The events' kinds and attributes, as ABCI shows them.
 fn shown(ctx: &mut Ctx) -> Vec<(&'static str, Vec<(&'static str, String)>)> {
-    let rendered = ctx.take_events().into_iter().flat_map(|event| event.rendered);
+    let rendered = ctx.take_events().into_iter().flat_map(|event| event.rendered());
     rendered.map(|event| (event.kind, event.attributes)).collect()
 }
 
@@ -317,7 +317,7 @@ fn an_index_key_is_no_prefix_of_another() {
     let long = InnerDenom(Denom::new("uflops").unwrap()).to_bytes();
     assert!(!long.starts_with(&short));
     assert_eq!(
-        <(InnerDenom, u8)>::from_bytes(&[short, vec![7]].concat()).map(|(denom, n)| (denom.0, n)),
+        <(InnerDenom, u8)>::from_bytes(&[&short[..], &[7]].concat()).map(|(denom, n)| (denom.0, n)),
         Some((uflop(), 7))
     );
     assert!(InnerDenom::from_bytes(b"uflop").is_none());

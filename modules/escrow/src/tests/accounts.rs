@@ -83,7 +83,7 @@ fn deposits_are_spent_in_the_order_in_which_they_came() {
     assert_eq!(close(&mut ctx, &mut account), Ok(amount(106)));
     let refunds: Vec<_> =
         ctx.take_events().into_iter().filter(|event| event.name.ends_with("DepositRefunded")).collect();
-    let to: Vec<_> = refunds.iter().map(|event| event.rendered[0].attributes[1].1.clone()).collect();
+    let to: Vec<_> = refunds.iter().map(|event| event.rendered()[0].attributes[1].1.clone()).collect();
     assert_eq!(to, [2, 3, 1].map(|number| address(number).to_string()));
     assert_eq!((fees(&ctx), pool(&ctx)), (120, 0));
     assert_eq!(

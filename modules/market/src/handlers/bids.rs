@@ -2,7 +2,7 @@
 //! `Query/QuoteBid` asks the same guards.
 
 use kernel::{Address, Amount, At, Authorized, Ctx, Height, Result};
-use provider::Provider;
+use provider::{Line, Provider};
 
 use super::orders::{require_rate, require_reclaim};
 use crate::{
@@ -20,6 +20,9 @@ use crate::{
 
 /// A bid or an improvement that has passed every guard, with what it makes of the auction.
 pub(crate) struct Placement {
+    bidder: Provider,
+    /// The line that the bid is for; an improvement changes none.
+    line: Option<Line>,
     order: Order,
     auction: Auction,
     bid: Bid,
@@ -37,7 +40,7 @@ pub(crate) struct Placement {
 pub(crate) fn create_bid(ctx: &mut Ctx, msg: Authorized<CreateBid>) -> Result<pb::MsgCreateBidResponse> {
     let (id, provider) = (msg.order, msg.provider);
     let order = advance(ctx, id)?;
-    let Placement { mut order, auction, bid, opens, extends, evicted, .. } =
+    let Placement { bidder, line, mut order, auction, bid, opens, extends, evicted, .. } =
         check_create(ctx, msg.actor(), &msg, order)?;
     let (round, leads) = (order.round, auction.best.provider == provider);
 
@@ -48,7 +51,9 @@ pub(crate) fn create_bid(ctx: &mut Ctx, msg: Authorized<CreateBid>) -> Result<pb
         BIDS.remove(ctx, &(id, evicted))?;
         ctx.emit(&BidEvicted { order_id: id, round, provider: evicted });
     }
-    provider::reserve(ctx, provider, order.terms.class_id, &bid.zone, order.terms.count, bid.lock)?;
+    let line = line.ok_or(kernel::Overflow)?;
+    let (class_id, count) = (order.terms.class_id, order.terms.count);
+    provider::reserve(ctx, bidder, class_id, &bid.zone, line, count, bid.lock)?;
     state::count_locked(ctx, freed, bid.lock)?;
     if opens {
         order.phase = Phase::Bidding(Bidding {});
@@ -90,13 +95,13 @@ pub(crate) fn create_bid(ctx: &mut Ctx, msg: Authorized<CreateBid>) -> Result<pb
 pub(crate) fn improve_bid(ctx: &mut Ctx, msg: Authorized<ImproveBid>) -> Result<pb::MsgImproveBidResponse> {
     let (id, provider) = (msg.order, msg.provider);
     let order = advance(ctx, id)?;
-    let Placement { order, auction, bid, extends, before, .. } =
+    let Placement { bidder, order, auction, bid, extends, before, .. } =
         check_improve(ctx, msg.actor(), &msg, order)?;
     let (round, leads) = (order.round, auction.best.provider == provider);
 
     // From here on nothing may fail but storage.
     let locked_before = before.map_or(bid.lock, |before| before.lock);
-    provider::relock(ctx, provider, locked_before, bid.lock)?;
+    provider::relock(ctx, bidder, locked_before, bid.lock)?;
     state::count_locked(ctx, locked_before, bid.lock)?;
     if extends {
         ctx.emit(&extended(id, round, &auction));
@@ -149,7 +154,7 @@ pub(crate) fn check_create(
         return Err(Error::UptimeTooLow { uptime_ppm, min_ppm }.into());
     }
     let line = provider::line(ctx, msg.provider, order.terms.class_id, &msg.zone)?;
-    let (free, count) = (line.map_or(0, |line| line.free()), order.terms.count);
+    let (free, count) = (line.as_ref().map_or(0, Line::free), order.terms.count);
     if free < count {
         return Err(Error::InsufficientCapacity { count, free }.into());
     }
@@ -157,17 +162,19 @@ pub(crate) fn check_create(
     provider::require_stake(&provider, &stake, provider.required_uc)?;
     let mut bid = appraise(ctx, &provider, &order.terms, msg, &params, &stake)?;
     provider::require_free_stake(&provider, bid.lock)?;
+    let bidder = provider;
     let Some(mut auction) = auction else {
         bid.seq = 1;
         let auction = first_auction(&order.terms, msg.provider, &bid, height)?;
         let (evicted, before) = (None, None);
-        return Ok(Placement { order, auction, bid, opens: true, extends: false, evicted, before });
+        let (opens, extends) = (true, false);
+        return Ok(Placement { bidder, line, order, auction, bid, opens, extends, evicted, before });
     };
     let extends = enter(&auction, bid.eff(), height, &params)?;
     let evicted = make_room(ctx, id, &auction, bid.eff(), &params)?;
     auction.bid_count = auction.bid_count.saturating_add(u32::from(evicted.is_none()));
     bid.seq = admit(&mut auction, msg.provider, bid.eff(), extends, height, &params)?;
-    Ok(Placement { order, auction, bid, opens: false, extends, evicted, before: None })
+    Ok(Placement { bidder, line, order, auction, bid, opens: false, extends, evicted, before: None })
 }
 
 /// The guards of MsgImproveBid, in their order; `order` has been advanced.
@@ -196,7 +203,8 @@ pub(crate) fn check_improve(
     let mut bid = Bid { unit_rate, lock, ..before.clone() };
     let extends = enter(&auction, bid.eff(), height, &params)?;
     bid.seq = admit(&mut auction, msg.provider, bid.eff(), extends, height, &params)?;
-    Ok(Placement { order, auction, bid, opens: false, extends, evicted: None, before: Some(before) })
+    let (line, opens, evicted, before) = (None, false, None, Some(before));
+    Ok(Placement { bidder: provider, line, order, auction, bid, opens, extends, evicted, before })
 }
 
 /// What a bid at a price is worth to an order and what it locks. Its number is given when it is admitted.

@@ -86,7 +86,7 @@ fn events_are_what_the_protos_say() {
     let mut seen = BTreeSet::new();
     let mut check = |world: &World| {
         for event in &world.events {
-            for shown in &event.rendered {
+            for shown in event.rendered() {
                 if shown.kind == event.name {
                     let fields: Vec<_> = shown.attributes.iter().map(|(name, _)| *name).collect();
                     agrees(event.name, &event.bytes, &fields);
@@ -129,11 +129,11 @@ fn events_are_what_the_protos_say() {
 
 #[test]
 fn keys_and_bytes_are_pinned() {
-    assert_eq!(ORDERS.key(&258), [3, 0, 0, 0, 0, 0, 0, 1, 2]);
-    assert_eq!(AUCTIONS.key(&258), [4, 0, 0, 0, 0, 0, 0, 1, 2]);
+    assert_eq!(ORDERS.key(&258)[..], [3, 0, 0, 0, 0, 0, 0, 1, 2]);
+    assert_eq!(AUCTIONS.key(&258)[..], [4, 0, 0, 0, 0, 0, 0, 1, 2]);
     assert_eq!(BIDS.key(&(1, kernel::Address([9; 20])))[..10], [5, 0, 0, 0, 0, 0, 0, 0, 1, 9]);
-    assert_eq!(ENDED_LEASES.key(&(1, 2)), [6, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2]);
-    assert_eq!(AWARDS.key(&(1, 2)), [7, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2]);
+    assert_eq!(ENDED_LEASES.key(&(1, 2))[..], [6, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2]);
+    assert_eq!(AWARDS.key(&(1, 2))[..], [7, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2]);
     // The entries of indexes and queues are under the app hash too, by their digest.
     let tags = |world: &World| {
         let entries = kernel::entries_of(&world.ctx, crate::STORE).unwrap();

@@ -287,7 +287,7 @@ impl World {
                 (key, if value.contains(':') { clock(value).to_string() } else { value.to_string() })
             })
             .collect();
-        let shown: Vec<_> = self.events.iter().flat_map(|event| &event.rendered).collect();
+        let shown: Vec<_> = self.events.iter().flat_map(EventBytes::rendered).collect();
         let matches = shown.iter().any(|event| {
             event.kind.ends_with(kind)
                 && wanted.iter().all(|(key, value)| event.attributes.contains(&(key, value.clone())))

@@ -10,7 +10,7 @@ fn lived() -> Chain {
     chain.run(register(2, STAKE, &[12, 13])).unwrap();
     chain.run(capacity(1, 1, 1, FRA, 10)).unwrap();
     chain.run(capacity(2, 2, 1, "us/east/nyc", 3)).unwrap();
-    crate::reserve(&mut chain.ctx, address(1), 1, &zone(FRA), 4, amount(1_000)).unwrap();
+    reserve(&mut chain.ctx, address(1), 1, &zone(FRA), 4, amount(1_000)).unwrap();
     crate::commit(&mut chain.ctx, address(1), 1, &zone(FRA), 2).unwrap();
     crate::slash(
         &mut chain.ctx,
@@ -135,7 +135,7 @@ fn indexes_are_rebuilt_from_the_records() {
         .filter(|((space, _), _)| *space == derived)
         .map(|((_, key), _)| key.to_vec())
         .collect();
-    let rebuilt: Vec<_> = sink.entries().iter().map(|(_, key)| key.clone()).collect();
+    let rebuilt: Vec<_> = sink.entries().iter().map(|(_, key)| key.to_vec()).collect();
     assert_eq!(rebuilt, entries);
     // Three providers by status, three operators, two lines by seven offers, two unbondings by time.
     assert_eq!(entries.len(), 3 + 3 + 14 + 2);

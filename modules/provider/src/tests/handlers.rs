@@ -194,7 +194,7 @@ fn capacity_has_its_guards_in_order() {
         .refuses(capacity(12, 1, 9, FRA, 1), Error::NotOperator { provider: address(1), actor: address(12) });
     chain.refuses(capacity(1, 1, 9, FRA, 1), Error::UnknownClass { class_id: 9 });
     chain.run(capacity(1, 1, 1, FRA, 10)).unwrap();
-    crate::reserve(&mut chain.ctx, address(1), 1, &zone(FRA), 3, amount(1)).unwrap();
+    reserve(&mut chain.ctx, address(1), 1, &zone(FRA), 3, amount(1)).unwrap();
     crate::commit(&mut chain.ctx, address(1), 1, &zone(FRA), 1).unwrap();
     let mut retired = set_class(1, 500, 1_000_000);
     retired.class.as_mut().unwrap().active = false;

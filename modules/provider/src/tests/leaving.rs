@@ -32,7 +32,7 @@ fn free_stake_is_paid_when_it_has_unbonded() {
 fn unstaking_has_its_guards_in_order() {
     let mut chain = Chain::with_provider();
     chain.run(capacity(1, 1, 1, FRA, 100)).unwrap();
-    crate::reserve(&mut chain.ctx, address(1), 1, &zone(FRA), 1, amount(1_000_000)).unwrap();
+    reserve(&mut chain.ctx, address(1), 1, &zone(FRA), 1, amount(1_000_000)).unwrap();
     let free = STAKE - 1_000_000;
     let short = Error::InsufficientFreeStake { needed: amount(free + 1), free: amount(free) };
     chain.refuses(unstake(1, free + 1), short);
@@ -61,7 +61,7 @@ fn unstaking_has_its_guards_in_order() {
 fn a_provider_leaves_and_comes_back_with_its_scores() {
     let mut chain = Chain::with_provider();
     chain.run(capacity(1, 1, 1, FRA, 10)).unwrap();
-    crate::reserve(&mut chain.ctx, address(1), 1, &zone(FRA), 2, amount(100)).unwrap();
+    reserve(&mut chain.ctx, address(1), 1, &zone(FRA), 2, amount(100)).unwrap();
     let busy = || Error::ProviderBusy { provider: address(1), class_id: 1, zone: zone(FRA) };
     chain.refuses(exit(1), busy());
     crate::commit(&mut chain.ctx, address(1), 1, &zone(FRA), 2).unwrap();

@@ -142,7 +142,7 @@ fn a_page_counts_providers_not_lines() {
 #[test]
 fn a_provider_is_shown_with_what_follows_from_it() {
     let mut chain = world();
-    crate::reserve(&mut chain.ctx, address(1), 1, &zone(FRA), 1, amount(1_000)).unwrap();
+    reserve(&mut chain.ctx, address(1), 1, &zone(FRA), 1, amount(1_000)).unwrap();
     let question = |number| pb::QueryProviderRequest { provider: address(number).to_string() };
     let info = ask::<_, pb::QueryProviderResponse>(&chain, question(1)).unwrap().info.unwrap();
     assert_eq!(info.free_stake, (10 * STAKE - 1_000).to_string());

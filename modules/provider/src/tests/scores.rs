@@ -85,7 +85,7 @@ fn a_slash_raises_the_slash_rate_by_its_share_of_what_was_not_slashed() {
     chain.run(capacity(1, 1, 1, FRA, 10)).unwrap();
     let quarter = STAKE / 4;
     let slash = |chain: &mut Chain, units: u64| {
-        crate::reserve(&mut chain.ctx, address(1), 1, &zone(FRA), 1, amount(units)).unwrap();
+        reserve(&mut chain.ctx, address(1), 1, &zone(FRA), 1, amount(units)).unwrap();
         let slashed = crate::slash(
             &mut chain.ctx,
             address(1),

@@ -4,8 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    Outcome, SlashReason, Totals, commit, record, release, release_slashed, relock, reserve, slash, totals,
-    unreserve,
+    Outcome, SlashReason, Totals, commit, record, release, release_slashed, slash, totals, unreserve,
 };
 
 fn offering(total: u32) -> Chain {
@@ -76,7 +75,8 @@ fn a_slash_is_shared_between_the_harmed_and_the_fire() {
     assert_eq!((units(&chain), chain.provider(1).slash_ppm), ((0, 0, 10), 1));
     let event =
         chain.ctx.take_events().into_iter().find(|event| event.name.ends_with("StakeSlashed")).unwrap();
-    let shown: Vec<_> = event.rendered[0].attributes.iter().map(|(_, value)| value.as_str()).collect();
+    let rendered = event.rendered();
+    let shown: Vec<_> = rendered[0].attributes.iter().map(|(_, value)| value.as_str()).collect();
     let (owner, harmed) = (p.to_string(), address(5).to_string());
     assert_eq!(shown, [owner.as_str(), "NoStart", harmed.as_str(), "40", "61", "1"]);
     chain.check();

@@ -1,0 +1,92 @@
+//! What a home holds, compared with the history by every way there is to read it.
+
+use std::{fs, path::Path};
+
+use kernel::{AppHash, Backend, Change, Changes, Ctx, Depth, Fatal, KeyRange, Mode, Space, chain};
+use store::{MemoryBackend, OpenError, Options, RocksBackend};
+use underbid::modules::{self, STORES};
+
+use crate::{history::History, node::HISTORY};
+
+/// The height of a home, or why it can't be opened or read. An error is a state that is not the history's.
+pub fn examine(home: &Path, history: &History) -> Result<Result<u64, String>, String> {
+    let store = match open(home) {
+        Ok(store) => store,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let Some((last, hash)) = store.last() else { return Ok(Ok(0)) };
+    if hash != history.hash(last) {
+        return Err(format!("height {last} has another app hash"));
+    }
+    let oldest = last.saturating_sub(HISTORY).max(1);
+    for height in oldest..=last {
+        match hash_of(&store, height) {
+            Ok(hash) if hash != history.hash(height) => {
+                return Err(format!("the records of height {height} at {last} have another hash"));
+            }
+            Ok(_) => {}
+            Err(fatal) => return Ok(Err(fatal.to_string())),
+        }
+    }
+    check_laws(&store)
+}
+
+fn open(home: &Path) -> Result<RocksBackend, OpenError> {
+    RocksBackend::open(
+        home,
+        Options { history: HISTORY, cache_bytes: 1 << 20, rows_cached: 256, ..Options::new(STORES) },
+    )
+}
+
+/// The app hash that the records of a height give by themselves.
+fn hash_of(store: &RocksBackend, height: u64) -> Result<AppHash, Fatal> {
+    let view = store.view(Some(height)).map_err(|error| Fatal::Storage(error.to_string()))?;
+    let mut changes = Changes::new();
+    for (id, _) in STORES {
+        let space = Space::State(*id);
+        for (key, value) in view.scan(space, KeyRange { start: &[], end: None }, u32::MAX)? {
+            changes.insert((space, key), Change { old: None, new: Some(value) });
+        }
+    }
+    let empty = MemoryBackend::new(STORES);
+    let nothing = empty.view(None).map_err(|error| Fatal::Storage(error.to_string()))?;
+    Ok(empty.stage(nothing.as_ref(), changes)?.app_hash)
+}
+
+/// The invariants, and the derived entries, which no hash of the store covers.
+fn check_laws(store: &RocksBackend) -> Result<Result<u64, String>, String> {
+    let read = || {
+        let view = store.view(None).map_err(|error| Fatal::Storage(error.to_string()))?;
+        let block = chain::last_block(&view)?;
+        let ctx = Ctx::new(view.clone(), Mode::Query, block);
+        let broken = modules::invariants(&ctx, Depth::Full).err();
+        let sum = chain::derived_sum(view.as_ref(), STORES.iter().map(|(id, _)| *id))?;
+        let stated = chain::DERIVED_DIGEST.load(&ctx).map_err(|error| Fatal::Storage(error.to_string()))?.sum;
+        Ok::<_, Fatal>((view.height(), sum == stated, broken))
+    };
+    match read() {
+        Err(fatal) => Ok(Err(fatal.to_string())),
+        // A node makes them again when it starts: the next one does, and its blocks show it.
+        Ok((height, false, _)) => Ok(Ok(height)),
+        Ok((height, true, None)) => Ok(Ok(height)),
+        Ok((height, true, Some(broken))) => Err(format!("height {height}: {broken}")),
+    }
+}
+
+/// Takes away one derived entry of a home.
+pub fn lose_entries(home: &Path) {
+    let store = open(home).unwrap();
+    let view = store.view(None).unwrap();
+    let sink = modules::rebuild(view.as_ref()).unwrap();
+    let entries = sink.entries().iter().skip(1).map(|(store, key)| (*store, key.as_slice()));
+    store.replace_derived(entries).unwrap();
+}
+
+/// Copies the files of a stopped node.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}

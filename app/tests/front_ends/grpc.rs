@@ -1,0 +1,219 @@
+//! gRPC as any client sees it: answers, codes, heights, reflection, limits.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use prost::{Message, Name};
+use proto::{
+    cosmos::{
+        auth::v1beta1::{QueryAccountRequest, QueryAccountResponse},
+        bank::v1beta1::{MsgSendResponse, QueryBalanceRequest, QueryBalanceResponse},
+        tx::v1beta1::{SimulateRequest, SimulateResponse},
+    },
+    underbid::market::v1::{MsgSettle, QueryOrderRequest, QueryOrderResponse},
+};
+use tokio::sync::oneshot;
+use tonic::{Code, Request, Response, Status, codec::ProstCodec, transport::Channel};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
+    server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
+};
+use underbid::{
+    app::App,
+    grpc::{self, CODE_HEADER, CODESPACE_HEADER, HEIGHT_HEADER, Limits},
+    query,
+};
+
+use sim::*;
+
+const BALANCE: &str = "/cosmos.bank.v1beta1.Query/Balance";
+const SIMULATE: &str = "/cosmos.tx.v1beta1.Service/Simulate";
+
+/// A served application; it stops with this.
+struct Served {
+    channel: Channel,
+    stop: oneshot::Sender<()>,
+    ended: tokio::task::JoinHandle<Result<(), grpc::Error>>,
+}
+
+impl Served {
+    async fn new(app: &Arc<App>, limits: Limits) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let until = async move { stopped.await.unwrap() };
+        let ended = tokio::spawn(grpc::serve(Arc::clone(app), listener, limits, until));
+        let channel = tonic::transport::Endpoint::new(address).unwrap().connect().await.unwrap();
+        Self { channel, stop, ended }
+    }
+
+    async fn ask<Q, R>(&self, path: &str, request: Request<Q>) -> Result<Response<R>, Status>
+    where
+        Q: Message + 'static,
+        R: Message + Default + 'static,
+    {
+        let mut client = tonic::client::Grpc::new(self.channel.clone());
+        client.ready().await.unwrap();
+        client.unary(request, path.parse().unwrap(), ProstCodec::<Q, R>::default()).await
+    }
+
+    /// A stop ends the server although the client is still connected.
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.ended.await.unwrap().unwrap();
+    }
+}
+
+fn balance_of(name: &str) -> QueryBalanceRequest {
+    QueryBalanceRequest { address: text(name), denom: "uflop".into() }
+}
+
+fn at<Q>(request: Q, height: &str) -> Request<Q> {
+    let mut request = Request::new(request);
+    request.metadata_mut().insert(HEIGHT_HEADER, height.parse().unwrap());
+    request
+}
+
+fn header<'a>(metadata: &'a tonic::metadata::MetadataMap, name: &str) -> Option<&'a str> {
+    metadata.get(name).map(|value| value.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn an_answer_has_the_height_that_was_asked_or_the_last_one() {
+    let mut chain = TestChain::on_disk();
+    for _ in 0..12 {
+        chain.ok::<_, MsgSendResponse>("alice", &send("alice", "bob", 1));
+    }
+    let served = Served::new(chain.app(), Limits::default()).await;
+    for (asked, height) in [(None, chain.height), (Some("0"), chain.height), (Some("9"), 9)] {
+        let request = match asked {
+            Some(asked) => at(balance_of("bob"), asked),
+            None => Request::new(balance_of("bob")),
+        };
+        let answer: Response<QueryBalanceResponse> = served.ask(BALANCE, request).await.unwrap();
+        assert_eq!(header(answer.metadata(), HEIGHT_HEADER), Some(height.to_string().as_str()));
+        let held = answer.into_inner().balance.unwrap().amount;
+        assert_eq!(held, (PURSE + height - 1).to_string());
+    }
+    let oldest = chain.height - 8;
+    for (asked, code, named) in [
+        ("1", Code::OutOfRange, format!("{oldest} to {}", chain.height)),
+        ("1000", Code::OutOfRange, format!("{oldest} to {}", chain.height)),
+        ("-1", Code::InvalidArgument, HEIGHT_HEADER.to_owned()),
+        ("latest", Code::InvalidArgument, HEIGHT_HEADER.to_owned()),
+    ] {
+        let status =
+            served.ask::<_, QueryBalanceResponse>(BALANCE, at(balance_of("bob"), asked)).await.unwrap_err();
+        assert_eq!(status.code(), code, "{asked}: {status}");
+        assert!(status.message().contains(&named), "{asked}: {status}");
+    }
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn errors_have_the_codes_of_grpc() {
+    let chain = TestChain::new();
+    let served = Served::new(chain.app(), Limits::default()).await;
+    let unknown = kernel::Address([7; 20]).to_string();
+    let account = "/cosmos.auth.v1beta1.Query/Account";
+    let ask = |address: String| {
+        served.ask::<_, QueryAccountResponse>(account, Request::new(QueryAccountRequest { address }))
+    };
+    let status = ask(unknown.clone()).await.unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::NotFound, &*format!("account {unknown} not found")));
+    assert_eq!(ask("nobody".into()).await.unwrap_err().code(), Code::InvalidArgument);
+    assert!(ask(text("alice")).await.is_ok());
+    let order = Request::new(QueryOrderRequest { order_id: 5 });
+    let status = served.ask::<_, QueryOrderResponse>("/underbid.market.v1.Query/Order", order).await;
+    assert_eq!(status.unwrap_err().code(), Code::NotFound);
+    for path in ["/cosmos.gov.v1.Query/Proposals", "/cosmos.bank.v1beta1.Query/Nothing", "/nothing/at-all"] {
+        let status = served.ask::<_, QueryBalanceResponse>(path, Request::new(balance_of("bob"))).await;
+        assert_eq!(status.unwrap_err().code(), Code::Unimplemented, "{path}");
+    }
+    let large = QueryBalanceRequest { address: "x".repeat(2 << 20), denom: String::new() };
+    let status = served.ask::<_, QueryBalanceResponse>(BALANCE, Request::new(large)).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+    assert!(served.ask::<_, QueryBalanceResponse>(BALANCE, Request::new(balance_of("bob"))).await.is_ok());
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_simulation_says_by_number_who_refused_it() {
+    let chain = TestChain::new();
+    let served = Served::new(chain.app(), Limits::default()).await;
+    let simulate = |tx_bytes| {
+        let request = SimulateRequest { tx_bytes, ..Default::default() };
+        served.ask::<_, SimulateResponse>(SIMULATE, Request::new(request))
+    };
+    let settle = draft([&MsgSettle { signer: text("alice"), order_id: 5 }]).unsigned(&[0]);
+    let too_much = draft([&send("alice", "bob", 2 * PURSE)]).unsigned(&[0]);
+    let too_late = draft([&send("alice", "bob", 1)]).unsigned(&[7]);
+    for (tx, codespace, code, words) in [
+        (settle, "market", "13", "order 5"),
+        (too_much, "sdk", "5", "insufficient funds"),
+        (too_late, "sdk", "32", "account sequence mismatch, expected 0, got 7"),
+        (vec![0xff; 9], "sdk", "2", ""),
+    ] {
+        let status = simulate(tx).await.unwrap_err();
+        let rejection = (header(status.metadata(), CODESPACE_HEADER), header(status.metadata(), CODE_HEADER));
+        assert_eq!(rejection, (Some(codespace), Some(code)), "{status}");
+        assert_eq!(status.code(), Code::Unknown, "{status}");
+        assert!(status.message().contains(words) && status.message().contains("with gas used"), "{status}");
+    }
+    let status = served.ask::<_, QueryBalanceResponse>("/x.Y/Z", Request::new(balance_of("bob"))).await;
+    assert_eq!(header(status.unwrap_err().metadata(), CODE_HEADER), None);
+    assert!(simulate(draft([&send("alice", "bob", 1)]).unsigned(&[0])).await.is_ok());
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn reflection_lists_and_describes_what_is_served() {
+    let chain = TestChain::new();
+    let served = Served::new(chain.app(), Limits::default()).await;
+    let ask = |message| {
+        let channel = served.channel.clone();
+        async move {
+            let request = ServerReflectionRequest { host: String::new(), message_request: Some(message) };
+            let requests = tonic::codegen::tokio_stream::iter([request]);
+            let mut answers = ServerReflectionClient::new(channel)
+                .server_reflection_info(requests)
+                .await
+                .unwrap()
+                .into_inner();
+            answers.message().await.unwrap().unwrap().message_response.unwrap()
+        }
+    };
+    let MessageResponse::ListServicesResponse(list) = ask(MessageRequest::ListServices(String::new())).await
+    else {
+        panic!("expected a list of services")
+    };
+    let listed: BTreeSet<String> = list.service.into_iter().map(|service| service.name).collect();
+    for service in query::services() {
+        assert!(listed.contains(service), "{service}");
+        let described = ask(MessageRequest::FileContainingSymbol(service.to_owned())).await;
+        assert!(matches!(described, MessageResponse::FileDescriptorResponse(_)), "{service}");
+    }
+    let symbol = MsgSettle::full_name();
+    let described = ask(MessageRequest::FileContainingSymbol(symbol.clone())).await;
+    assert!(matches!(described, MessageResponse::FileDescriptorResponse(_)), "{symbol}");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn more_queries_than_are_admitted_are_refused_and_a_place_is_given_back() {
+    let chain = TestChain::new();
+    let served = Served::new(chain.app(), Limits { running: 1, admitted: 0 }).await;
+    let status = served.ask::<_, QueryBalanceResponse>(BALANCE, Request::new(balance_of("bob"))).await;
+    let status = status.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+    served.stop().await;
+
+    let served = Served::new(chain.app(), Limits { running: 1, admitted: 1 }).await;
+    for _ in 0..20 {
+        let answer = served.ask::<_, QueryBalanceResponse>(BALANCE, Request::new(balance_of("bob"))).await;
+        assert!(answer.is_ok());
+        let refused = QueryBalanceRequest { address: "x".into(), denom: String::new() };
+        let status = served.ask::<_, QueryBalanceResponse>(BALANCE, Request::new(refused)).await;
+        assert_eq!(status.unwrap_err().code(), Code::InvalidArgument, "a refusal gives its place back too");
+    }
+    served.stop().await;
+}

@@ -1,0 +1,307 @@
+//! Too much of everything: transactions (M1), orders (E1), things that are due at once (E2), questions (Q1).
+
+use std::time::{Duration, Instant};
+
+use kernel::Address;
+use prost::Message;
+use proto::cosmos::bank::v1beta1::MsgSend;
+use proto::cosmos::base::query::v1beta1::PageRequest;
+use proto::cosmos::base::v1beta1::Coin;
+use proto::underbid::market::v1::{
+    MsgCancelOrder, MsgCreateOrder, MsgCreateOrderResponse, QueryOrdersRequest, QueryOrdersResponse,
+};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use underbid::client::chain::{Client, SendOptions};
+use underbid::client::keys::Key;
+use underbid::client::tx::{Draft, Signer, any};
+
+use super::bed::{Bed, Made, Options, PATIENCE};
+use super::checks::{Check, seconds};
+use super::{Error, Played, conclude, failed};
+use crate::bench::{BIDS_AN_ORDER, BidLoad};
+use crate::demo::cast::{Cast, Member};
+use crate::demo::stage::order_message;
+use crate::demo::{Stage, plot};
+
+/// How soon after its broadcast an honest transaction must be in a block: the block that is being voted on, the one that
+/// was proposed meanwhile, and its own.
+const INCLUSION_BLOCKS_MAX: u64 = 3;
+/// Orders a transaction, in the storm of E1.
+const STORM_ORDERS: usize = 20;
+/// The orders of the genesis document of E2.
+const DUE_AT_ONCE: usize = 10_000;
+/// When they expire, after the document is made.
+const DUE_AFTER_S: u64 = 25;
+/// The orders of the genesis document of Q1.
+const MANY_ORDERS: usize = 2_000;
+/// The clients of Q1 that ask, each one question after the other, and those that listen to nothing they subscribed to.
+const ASKERS: usize = 100;
+const DEAF: usize = 20;
+const ORDERS_PATH: &str = "/underbid.market.v1.Query/Orders";
+
+/// A transfer of one uflop.
+fn transfer(from: &Member, to: &Member) -> MsgSend {
+    let coin = Coin { denom: "uflop".to_owned(), amount: "1".to_owned() };
+    MsgSend { from_address: from.address(), to_address: to.address(), amount: vec![coin] }
+}
+
+/// M1. Everything that a node can be sent at no cost, to all nodes at once, while somebody pays honestly.
+pub async fn mempool(options: &Options) -> Result<Played, Error> {
+    let bed = Bed::open(options).await?;
+    let count = if options.is_long { 100_000 } else { 12_000 };
+    let floods = [Flood::Garbage, Flood::Forged, Flood::Ahead, Flood::Poor];
+    let client = bed.stage.clients()[0].clone();
+    let mut senders = JoinSet::new();
+    for (flood, node) in floods.into_iter().zip(bed.net.validators()) {
+        let rpc = node.rpc().clone();
+        let txs = flood.transactions(&client, &bed.stage, count / floods.len()).await?;
+        senders.spawn(async move {
+            let mut refused = 0;
+            for batch in txs.chunks(100) {
+                let taken = rpc.broadcast_txs_async(batch).await.unwrap_or_default();
+                refused += batch.len().saturating_sub(taken);
+            }
+            refused
+        });
+    }
+    let (payer, payee) = (bed.stage.cast().member("authority")?, bed.stage.cast().member("alice")?);
+    let mut delays = Vec::new();
+    while !senders.is_empty() {
+        while senders.try_join_next().is_some() {}
+        let node = &bed.stage.clients()[delays.len() % bed.stage.clients().len()];
+        let tx =
+            node.prepare(&[&payer.key], vec![any(&transfer(payer, payee))], &SendOptions::default()).await?;
+        let before = node.rpc().height().await?;
+        let outcome = node.broadcast_and_wait(&tx, PATIENCE).await?;
+        delays.push(outcome.height.saturating_sub(before));
+    }
+    let worst = delays.iter().copied().max().unwrap_or_default();
+    let detail = format!(
+        "{} honest transfers during the flood were in a block after {worst} blocks at the most",
+        delays.len()
+    );
+    let check = Check::new("M1", worst <= INCLUSION_BLOCKS_MAX, detail);
+    let waiting = bed.net.node(0)?.rpc().num_unconfirmed_txs().await?.count;
+    let findings = vec![format!("{waiting} transactions wait in a mempool after the flood")];
+    conclude(bed, u32::try_from(count).unwrap_or(u32::MAX), vec![check], findings).await
+}
+
+/// What a mempool is flooded with.
+#[derive(Clone, Copy)]
+enum Flood {
+    /// Bytes that are no transaction.
+    Garbage,
+    /// Transactions with a signature for another chain.
+    Forged,
+    /// Transactions far ahead of their sender's sequence.
+    Ahead,
+    /// Transactions of accounts that have nothing.
+    Poor,
+}
+
+impl Flood {
+    async fn transactions(self, client: &Client, stage: &Stage, count: usize) -> Result<Vec<Vec<u8>>, Error> {
+        let (from, to) = (stage.cast().member("dmitri")?, stage.cast().member("alice")?);
+        let account = client.account(from.key.address()).await?;
+        let chain_id = client.chain_id();
+        let number = |place: usize| u64::try_from(place).unwrap_or_default();
+        let signed = |key: &Key, chain_id: &str, sequence: u64| {
+            let message = MsgSend { from_address: key.address().to_string(), ..transfer(from, to) };
+            let mut draft = Draft::new(vec![any(&message)]);
+            draft.gas_limit = 200_000;
+            draft.fee = vec![Coin { denom: "uflop".to_owned(), amount: "200000".to_owned() }];
+            draft.sign(chain_id, &[Signer { key, account_number: account.number, sequence }]).bytes
+        };
+        let transaction = |place: usize| match self {
+            Self::Garbage => Ok(format!("garbage {place}").into_bytes()),
+            Self::Forged => Ok(signed(&from.key, "another-chain", account.sequence + number(place))),
+            Self::Ahead => Ok(signed(&from.key, chain_id, account.sequence + 1_000 + number(place))),
+            Self::Poor => {
+                let mut secret = [9; 32];
+                secret[24..].copy_from_slice(&number(place).to_be_bytes());
+                Ok(signed(&Key::from_secret(secret).map_err(failed)?, chain_id, 0))
+            }
+        };
+        (0..count).map(transaction).collect()
+    }
+}
+
+/// E1. Tenants place many orders and take them back, and try to place some with dust.
+pub async fn orders(options: &Options) -> Result<Played, Error> {
+    let bed = Bed::open(options).await?;
+    let rounds = if options.is_long { 125 } else { 3 };
+    let plan = plot::plans()
+        .into_iter()
+        .find(|plan| plan.fate == plot::Fate::Expires)
+        .ok_or_else(|| failed("no plan"))?;
+    let mut storms = JoinSet::new();
+    // Providers have FLOP for the fees but no CREDIT; tenants have both, and only their own tasks' orders besides.
+    for (name, index) in ["alice", "bruno", "chiara", "dmitri"].into_iter().zip(0..) {
+        let sender = bed.stage.sender(name, index)?;
+        let order = order_message(&plan, &sender.member().address());
+        storms.spawn(async move {
+            let mut gas = Vec::new();
+            for _ in 0..rounds {
+                let placed = sender.send_all(vec![any(&order); STORM_ORDERS]).await?;
+                let cancel = |place: usize| {
+                    let response: MsgCreateOrderResponse = placed.response(place).map_err(failed)?;
+                    Ok(any(&MsgCancelOrder { tenant: order.tenant.clone(), order_id: response.order_id }))
+                };
+                let cancels = (0..STORM_ORDERS).map(cancel).collect::<Result<Vec<_>, Error>>()?;
+                let cancelled = sender.send_all(cancels).await?;
+                gas.push((placed.gas_used, cancelled.gas_used));
+            }
+            Ok::<_, Error>(gas)
+        });
+    }
+    let mut gas = Vec::new();
+    for storm in storms.join_all().await {
+        gas.extend(storm?);
+    }
+    let costs: Vec<u64> = gas.iter().map(|(placed, cancelled)| placed + cancelled).collect();
+    let (least, most) = (costs.iter().min().copied().unwrap_or(1), costs.iter().max().copied().unwrap_or(1));
+    let flat = Check::new(
+        "E1",
+        most - least <= least / 10,
+        format!(
+            "{STORM_ORDERS} orders and their cancellation cost {least} to {most} gas, however many there were before"
+        ),
+    );
+    let alice = bed.stage.sender("alice", 0)?;
+    let address = alice.member().address();
+    let dust = MsgCreateOrder { deposit: "9999".to_owned(), ..order_message(&plan, &address) };
+    let refused = alice.send(&dust).await;
+    let detail = refused.as_ref().err().map_or_else(|| "it was taken".to_owned(), ToString::to_string);
+    let dust = Check::new(
+        "E1",
+        refused.is_err(),
+        format!("an order with one unit less than the least deposit: {detail}"),
+    );
+    conclude(bed, rounds * 4, vec![flat, dust], Vec::new()).await
+}
+
+/// E2. All orders of the genesis document expire in the same second.
+pub async fn due_at_once(options: &Options) -> Result<Played, Error> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_err(failed)?.as_secs();
+    let mut document = crowded(options, DUE_AT_ONCE)?;
+    let rows = document.pointer_mut("/app_state/market/orders").and_then(|rows| rows.as_array_mut());
+    for row in rows.into_iter().flatten() {
+        row["order"]["phase"] = json!({ "open": { "expires_at": now + DUE_AFTER_S } });
+    }
+    let per_block =
+        document.pointer("/app_state/market/params/orders_per_block_max").and_then(|max| max.as_u64());
+    let made = Made::new(options, |spec| spec.genesis = document)?;
+    let bed = made.open_quiet().await?;
+    let rpc = bed.net.node(0)?.rpc();
+    let (mut height, mut closed, mut blocks) = (1, Vec::new(), Vec::new());
+    let started = Instant::now();
+    while closed.len() < DUE_AT_ONCE && started.elapsed() < PATIENCE {
+        rpc.wait_for_height(height, PATIENCE).await?;
+        let results = rpc.wait_for_results(height, PATIENCE).await?;
+        let ends =
+            results.finalize_block_events.iter().filter(|event| event.kind.ends_with("EventOrderClosed"));
+        let ids = ends
+            .filter_map(|event| event.attributes.iter().find(|a| a.key == "order_id")?.value.parse().ok());
+        let before = closed.len();
+        closed.extend(ids.collect::<Vec<u64>>());
+        if closed.len() > before {
+            blocks.push((height, closed.len() - before));
+        }
+        height += 1;
+    }
+    let most = blocks.iter().map(|(_, count)| *count).max().unwrap_or_default();
+    let is_ordered = closed.windows(2).all(|pair| pair[0] < pair[1]);
+    let is_bounded = per_block.is_some_and(|max| u64::try_from(most).is_ok_and(|most| most <= max));
+    let detail = format!(
+        "{} orders closed in {} blocks, {most} in one at the most, {}",
+        closed.len(),
+        blocks.len(),
+        if is_ordered { "oldest first" } else { "out of order" }
+    );
+    let check = Check::new("E2", closed.len() == DUE_AT_ONCE && is_ordered && is_bounded, detail);
+    let headers =
+        rpc.headers(blocks.first().map_or(1, |(height, _)| *height), height.saturating_sub(1)).await?;
+    let times = headers.windows(2).map(|pair| pair[1].time_ns.saturating_sub(pair[0].time_ns));
+    let slowest = Duration::from_nanos(times.max().unwrap_or_default());
+    conclude(bed, 1, vec![check], vec![format!("the slowest of these blocks took {}", seconds(slowest))])
+        .await
+}
+
+/// A genesis document with so many open orders, and the demo's accounts.
+fn crowded(options: &Options, orders: usize) -> Result<Value, Error> {
+    let load = BidLoad::new(1, orders * BIDS_AN_ORDER).map_err(failed)?;
+    load.genesis(Cast::new()?.complete(options.genesis.clone())?).map_err(failed)
+}
+
+/// Q1. Clients that ask for as much as they may, on a chain with many orders, and subscribers that never read.
+pub async fn questions(options: &Options) -> Result<Played, Error> {
+    let document = crowded(options, MANY_ORDERS)?;
+    let bed = Made::new(options, |spec| spec.genesis = document)?.open_quiet().await?;
+    let time = Duration::from_secs(if options.is_long { 60 } else { 5 });
+    let quiet = bed.growth(time).await;
+    let mut deaf = Vec::new();
+    for _ in 0..DEAF {
+        deaf.push(subscribe(bed.net.node(1)?.ports().rpc).await.map_err(failed)?);
+    }
+    let pagination = Some(PageRequest { limit: u64::MAX, count_total: true, ..PageRequest::default() });
+    let request = QueryOrdersRequest { pagination, ..Default::default() }.encode_to_vec();
+    let answer = bed.net.node(1)?.rpc().abci_query(ORDERS_PATH, &request, 0, false).await?;
+    let page = QueryOrdersResponse::decode(answer.value.as_slice()).map_err(failed)?.orders.len();
+    let started = Instant::now();
+    let mut askers = JoinSet::new();
+    for asker in 0..ASKERS {
+        let (rpc, request) = (bed.net.node(1 + asker % 3)?.rpc().clone(), request.clone());
+        askers.spawn(async move {
+            let mut answered = 0;
+            for question in 0_u64.. {
+                if started.elapsed() >= time {
+                    break;
+                }
+                // Half of them ask for a past height, and some for a proof.
+                let height = if question % 2 == 0 { 0 } else { 5 };
+                let answer = rpc.abci_query(ORDERS_PATH, &request, height, question % 4 == 3).await;
+                answered += u32::from(answer.is_ok());
+            }
+            answered
+        });
+    }
+    let asked = bed.growth(time).await;
+    let answered: u32 = askers.join_all().await.into_iter().sum();
+    drop(deaf);
+    let check = Check::new(
+        "Q1",
+        asked > 0 && page < MANY_ORDERS,
+        format!(
+            "{asked} blocks in {}, {quiet} without questions; {answered} answers of {page} rows of {MANY_ORDERS}",
+            seconds(time)
+        ),
+    );
+    conclude(bed, answered, vec![check], Vec::new()).await
+}
+
+/// A websocket that subscribes to every block and transaction and never reads.
+async fn subscribe(port: u16) -> std::io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    let handshake = format!(
+        "GET /websocket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dW5kZXJiaWQgbG9jYWxuZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    );
+    stream.write_all(handshake.as_bytes()).await?;
+    for (id, query) in [(1, "tm.event='NewBlock'"), (2, "tm.event='Tx'")] {
+        let call = json!({ "jsonrpc": "2.0", "id": id, "method": "subscribe", "params": { "query": query } })
+            .to_string();
+        // A text frame of less than 126 bytes, masked with zeros.
+        let length = u8::try_from(call.len()).map_err(std::io::Error::other)?;
+        stream.write_all(&[0x81, 0x80 | length, 0, 0, 0, 0]).await?;
+        stream.write_all(call.as_bytes()).await?;
+    }
+    Ok(stream)
+}
+
+/// An address that nobody has a key of.
+pub fn module(name: &str) -> String {
+    Address::of_module(name).to_string()
+}

@@ -1,0 +1,83 @@
+//! A machine that has too little: R1.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::bed::{Bed, HEAL_TIMEOUT, Options, wait_until};
+use super::checks::Check;
+use super::{Error, Played, conclude, failed};
+use crate::net::Injection;
+
+/// Where control groups are, of the second version and of the first one's memory part.
+const HIERARCHIES: [(&str, &str, &str); 2] =
+    [("/sys/fs/cgroup", "0::", "memory.max"), ("/sys/fs/cgroup/memory", "memory:", "memory.limit_in_bytes")];
+
+/// A control group of our own, which is removed when this is dropped.
+struct Group {
+    dir: PathBuf,
+    limit: &'static str,
+}
+
+impl Group {
+    /// A group below that of this process, where the system lets us.
+    fn new() -> Option<Self> {
+        let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+        HIERARCHIES.into_iter().find_map(|(root, line, limit)| {
+            let place = own.lines().find_map(|text| text.split_once(line).map(|(_, place)| place))?;
+            let dir = Path::new(root)
+                .join(place.trim_start_matches('/'))
+                .join(format!("localnet-{}", std::process::id()));
+            std::fs::create_dir(&dir).ok()?;
+            let group = Self { dir, limit };
+            group.dir.join(limit).exists().then_some(group)
+        })
+    }
+
+    fn set_limit(&self, bytes: u64) -> Result<(), Error> {
+        std::fs::write(self.dir.join(self.limit), bytes.to_string()).map_err(failed)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir(&self.dir) {
+            tracing::warn!(dir = %self.dir.display(), %error, "a control group is left");
+        }
+    }
+}
+
+/// R1.
+pub async fn memory(options: &Options) -> Result<Played, Error> {
+    let Some(group) = Group::new() else {
+        let why = "not played: no control group with a memory limit can be made here (it takes root, or a delegated group)";
+        return Ok(Played { cycles: 0, checks: Vec::new(), findings: vec![why.to_owned()] });
+    };
+    let bed = Bed::open(options).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let victim = bed.net.node(3)?;
+    let normal = victim.resident_bytes().1;
+    let mut findings = Vec::new();
+    let mut cycles = 0;
+    for percent in [100, 70, 50, 30] {
+        group.set_limit(normal / 100 * percent)?;
+        victim.stop().await;
+        victim.inject(Injection { app_cgroup: Some(group.dir.clone()), ..Injection::default() });
+        // It may be killed at once, or under load, or not at all.
+        let started = victim.start().await;
+        victim.expect_end();
+        let time = Duration::from_secs(if options.is_long { 60 } else { 4 });
+        let killed = match started {
+            Ok(()) => wait_until("it is killed", time, async || !victim.is_app_running()).await.is_ok(),
+            Err(_) => true,
+        };
+        let end = if killed { "was killed" } else { "went on" };
+        findings.push(format!("with {percent} % of {} MiB the application {end}", normal >> 20));
+        victim.stop().await;
+        victim.inject(Injection::default());
+        victim.start().await?;
+        victim.wait_height(bed.height().await, HEAL_TIMEOUT).await?;
+        cycles += 1;
+    }
+    let check = Check::new("R1", true, "after each limit the node started clean and caught up");
+    conclude(bed, cycles, vec![check], findings).await
+}
