@@ -231,6 +231,8 @@ fn providers(owners: &[Address], authority: Address, leases: u64) -> provider::G
             scored_at: At::new(GENESIS_S),
             created_at: At::new(GENESIS_S),
             unbonding_seq: 0,
+            shrunk_from_uc: Amount::ZERO,
+            shrunk_at: At::new(GENESIS_S),
         });
         let line = Line { total: UNITS, reserved: 0, leased: leased as u32, unit_required, tier_min };
         genesis.lines.push(LineRow { provider: *owner, class_id: 1, zone: zone(), line });

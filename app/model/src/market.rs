@@ -49,7 +49,8 @@ impl Model {
         guard((1..=market.rounds_max).contains(&msg.rounds.into()), Refusal::RoundsOutOfRange)?;
         let runway = self.runway(max_unit_rate * u128::from(msg.count))?;
         guard(deposit >= runway.max(self.escrow.deposit_min), Refusal::DepositTooSmall)?;
-        let order_fee = market.order_fee;
+        let window_price = ceil(max_unit_rate * u128::from(msg.count), msg.window_blocks, E18)?;
+        let order_fee = window_price.max(market.order_fee);
         self.bank.require(&msg.tenant, UCREDIT, deposit.checked_add(order_fee).ok_or(Refusal::Overflow)?)?;
 
         self.bank.transfer(&msg.tenant, &module("market_fees"), UCREDIT, order_fee)?;
@@ -195,7 +196,7 @@ impl Model {
     fn may_change_the_lead(&self, entry: &Entry, eff: u128) -> Result<bool, Refusal> {
         let Some(auction) = &entry.auction else { return Ok(false) };
         let ending = auction.close_height - self.height <= self.market.soft_blocks;
-        let undercut_ppm = u128::from(self.market.step_ppm * (1 + auction.extensions));
+        let undercut_ppm = u128::from(self.market.step_ppm * (1 + auction.extensions / 4));
         // Both sides fit: a price is at most 3.5 * 10^30.
         let leads = eff * ONE <= auction.best.eff * (ONE - undercut_ppm);
         guard(!ending || leads, Refusal::NotLeading)?;
@@ -234,10 +235,10 @@ impl Model {
         let (good, bad, slash_ppm, _) = decayed(provider, self.now, self.provider.decay_day_ppm);
         let stake_uc = self.in_ucredit(provider.stake_total)?;
         let cover_ppm =
-            (floor(stake_uc, 1_000_000_000_000u64, provider.required_uc)?.isqrt() / 2).min(ONE) as u64;
+            (floor(stake_uc, 1_000_000_000_000u64, self.measured_uc(provider))?.isqrt() / 2).min(ONE) as u64;
         let one = ONE as u64;
         let distance = distance_ppm(zone, terms.near.as_deref());
-        let reputation_ppm = self.reputation_ppm(good, bad)?;
+        let reputation_ppm = self.reputation_ppm(provider, good, bad)?;
         let parts =
             vec![one - provider.uptime_ppm, one - reputation_ppm, slash_ppm, one - cover_ppm, distance];
         let weighted = terms.weights.iter().zip(&parts).map(|(weight, part)| weight * part / one);
@@ -252,6 +253,13 @@ impl Model {
 
     fn lock(&self, terms: &Terms, unit_rate: u128) -> Result<u128, Refusal> {
         self.in_uflop(ceil(unit_rate * u128::from(terms.count), self.market.lock_s, E18)?)
+    }
+
+    /// The most that a tenant's share of a slash is counted from: what the lease costs in so many seconds.
+    pub(crate) fn harm(&self, entry: &Entry, seconds: u64) -> u128 {
+        let Ok(lease) = entry.order.lease() else { return 0 };
+        let price = ceil(lease.unit_rate * u128::from(entry.order.terms.count), seconds, E18);
+        price.and_then(|price| self.in_uflop(price)).unwrap_or(u128::MAX)
     }
 
     /// What an order must have for the time until the warning and after it, at its ceiling.
@@ -388,7 +396,8 @@ impl Model {
             None => lease.bond,
             Some(_) => lease.bond.max(ceil(lease.lock, self.market.abandon_s, self.market.lock_s)?),
         };
-        self.slash(&lease.provider, lease.lock, slashed, Some(&order.tenant))?;
+        let harm_s = if lease.running().is_none() { self.market.bond_s } else { self.market.abandon_s };
+        self.slash(&lease.provider, lease.lock, slashed, Some((&order.tenant, self.harm(&entry, harm_s))))?;
         let (gross, fee) = self.close_lease(msg.order_id, LeaseClosed::Abandoned, self.now, true)?;
         self.after_lease(msg.order_id, LeaseClosed::Abandoned, self.now)?;
         Ok(MsgAbandonLeaseResponse {

@@ -56,7 +56,7 @@ params! {
     /// Those of provider.
     Provider of provider {
         numbers: unbonding_s lines_max operators_max endpoints_max endpoint_len_max unbondings_max uptime_start_ppm
-            decay_day_ppm harmed_ppm unbondings_per_block_max;
+            decay_day_ppm harmed_ppm unbondings_per_block_max reputation_prior_stakes;
         amounts: stake_price reputation_prior;
         names: authority;
         lists: tier_bounds_usd tier_days;
@@ -103,7 +103,7 @@ impl Market {
             && self.step_ppm > 0
             && self.extensions_max >= 1
             && (one + self.band_ppm) * one.saturating_sub(self.step_ppm) < one * one
-            && self.step_ppm * (1 + self.extensions_max) < one
+            && self.step_ppm * (1 + self.extensions_max / 4) < one
             && self.abandon_s <= self.lock_s
             && (2..=40).contains(&self.bids_max)
             && self.window_blocks_min > self.soft_blocks

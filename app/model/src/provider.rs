@@ -102,6 +102,8 @@ impl Model {
             scored_at: self.now,
             created_at: self.now,
             unbonding_seq: 0,
+            shrunk_from_uc: 0,
+            shrunk_at: self.now,
         };
         let registered = Provider {
             operators: msg.operators,
@@ -195,7 +197,12 @@ impl Model {
         let required_uc = self.required_uc(&provider)?;
         let stake_uc = self.in_ucredit(provider.stake_total)?;
         guard(!grows || stake_uc >= required_uc, Refusal::StakeBelowRequired)?;
-        self.provider_mut(&msg.provider).required_uc = required_uc;
+        let (now, measured_uc) = (self.now, self.measured_uc(&provider));
+        let changed = self.provider_mut(&msg.provider);
+        if required_uc < changed.required_uc {
+            (changed.shrunk_from_uc, changed.shrunk_at) = (measured_uc, now);
+        }
+        changed.required_uc = required_uc;
         Ok(MsgSetCapacityResponse { stake_uc: stake_uc.to_string(), required_uc: required_uc.to_string() })
     }
 
@@ -269,8 +276,16 @@ impl Model {
         Ok(least.max(sum))
     }
 
-    pub(crate) fn reputation_ppm(&self, good: u128, bad: u128) -> Result<u64, Refusal> {
-        let prior = self.provider.reputation_prior;
+    /// What a provider's stake and use are measured by: what its capacity asks for, and for as long as stake unbonds what
+    /// it asked for before it shrank.
+    pub(crate) fn measured_uc(&self, provider: &Provider) -> u128 {
+        let recent = self.now < provider.shrunk_at + self.provider.unbonding_s;
+        if recent { provider.required_uc.max(provider.shrunk_from_uc) } else { provider.required_uc }
+    }
+
+    pub(crate) fn reputation_ppm(&self, provider: &Provider, good: u128, bad: u128) -> Result<u64, Refusal> {
+        let stakes = self.measured_uc(provider) * u128::from(self.provider.reputation_prior_stakes);
+        let prior = self.provider.reputation_prior.max(stakes);
         Ok(floor(good + prior, ONE, good + bad + 2 * prior)? as u64)
     }
 
@@ -296,12 +311,12 @@ impl Model {
         owner: &Address,
         lock: u128,
         amount: u128,
-        harmed: Option<&Address>,
+        harmed: Option<(&Address, u128)>,
     ) -> Result<(), Refusal> {
-        let harmed_part = floor(amount, self.provider.harmed_ppm, ONE)?;
-        let to_harmed = harmed.map_or(0, |_| harmed_part);
+        let harm = harmed.map_or(0, |(_, at_most)| amount.min(at_most));
+        let to_harmed = floor(harm, self.provider.harmed_ppm, ONE)?;
         let pool = module("stake_pool");
-        if let Some(harmed) = harmed {
+        if let Some((harmed, _)) = harmed {
             self.bank.transfer(&pool, harmed, UFLOP, to_harmed)?;
         }
         self.bank.burn(&pool, UFLOP, amount - to_harmed)?;

@@ -55,6 +55,9 @@ pub struct Provider {
     pub scored_at: u64,
     pub created_at: u64,
     pub unbonding_seq: u32,
+    #[serde(with = "text")]
+    pub shrunk_from_uc: u128,
+    pub shrunk_at: u64,
 }
 
 /// What a provider offers of a class in a zone.

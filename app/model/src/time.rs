@@ -74,7 +74,8 @@ impl Model {
         let Some(running) = lease.running() else {
             // T3.
             let tenant = entry.order.tenant.clone();
-            self.slash(&lease.provider, lease.lock, lease.bond, Some(&tenant))?;
+            let harm = self.harm(entry, self.market.bond_s);
+            self.slash(&lease.provider, lease.lock, lease.bond, Some((&tenant, harm)))?;
             self.close_lease(id, LeaseClosed::NoStart, at, true)?;
             self.after_lease(id, LeaseClosed::NoStart, at)?;
             return Ok(());

@@ -17,8 +17,8 @@ const REFERENCE: &str = include_str!("../../../genesis/reference.json");
 #[test]
 fn the_networks_of_the_repository_have_their_app_hashes() {
     let pinned = [
-        (LOCALNET, CHAIN_ID, "A0F79EA547450B680CF108A9B8C72A42C03852C0A9178830B33CEF19A61D131E"),
-        (REFERENCE, "underbid-1", "F3CB61BC5B792857D9BA7278BC9F59340127B03BFC650F0E1399435A1D91514F"),
+        (LOCALNET, CHAIN_ID, "D2343794542779B0DA96131232E9AFABD6D16D7688468FFA63744B598714CC54"),
+        (REFERENCE, "underbid-1", "FB0DF133274A98C2B4E6154C0B3216462495720E07FEF7416AE484B231C13C7D"),
     ];
     let found = pinned.map(|(document, id, _)| {
         let summary = validate(document).unwrap();

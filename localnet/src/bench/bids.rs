@@ -211,7 +211,7 @@ fn provider(key: &Key, now: u64) -> Value {
         "owner": key.address(), "operators": [], "endpoints": ["https://provider.example"], "encryption_key": "01".repeat(32),
         "status": "active", "stake_total": STAKE.to_string(), "stake_locked": "0", "required_uc": "50000000",
         "minimum_uc": "50000000", "uptime_ppm": 900_000, "good": "0", "bad": "0", "slash_ppm": 0, "scored_at": now,
-        "created_at": now, "unbonding_seq": 0,
+        "created_at": now, "unbonding_seq": 0, "shrunk_from_uc": "0", "shrunk_at": now,
     })
 }
 

@@ -9,7 +9,7 @@ use crate::{
     events::{LeaseLowFunds, OrderPruned},
     lifecycle::Timed,
     state::{self, DUE_AUCTIONS, DUE_LEASES, DUE_ORDERS, HELD_AUCTIONS, HELD_ORDERS, HELD_SEEDS, ORDERS},
-    transitions::{Fault, after_lease, close_lease, close_order},
+    transitions::{Fault, after_lease, close_lease, close_order, harmed},
     types::{LeaseEnd, Order, OrderEnd, OrderId},
 };
 
@@ -88,7 +88,8 @@ fn apply(ctx: &mut Ctx, id: OrderId, order: &mut Order, at: At<Billing>, timed: 
 /// T3: who won and did not start loses its bond, and the tenant gets its share of it.
 fn no_start(ctx: &mut Ctx, id: OrderId, order: &mut Order, at: At<Billing>) -> Result<()> {
     let lease = order.lease().ok_or(Error::NoLease { id })?.clone();
-    let (provider, harmed) = (lease.provider, Some(order.tenant));
+    let provider = lease.provider;
+    let harmed = Some(harmed(ctx, order, &lease, state::params(ctx)?.bond_s)?);
     let fault = Fault { reason: SlashReason::NoStart, amount: lease.bond, harmed };
     close_lease(ctx, id, order, lease, LeaseEnd::NoStart, at, Some(fault))?;
     after_lease(ctx, id, order, provider, LeaseEnd::NoStart, at)

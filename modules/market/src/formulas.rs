@@ -46,6 +46,12 @@ pub fn for_seconds_floor(rate: u128, seconds: u32) -> Result<Amount, Overflow> {
     mul_floor(rate, u128::from(seconds), E18).and_then(Amount::new)
 }
 
+/// What an order costs, in ucredit: at least what its units cost at the ceiling in as many seconds as its window has
+/// blocks, since its auction holds the units of whoever bids for so long.
+pub fn order_fee(terms: &Terms, params: &Params) -> Result<Amount, Overflow> {
+    Ok(for_seconds_ceil(terms.rate_max(), terms.window_blocks)?.max(params.order_fee))
+}
+
 /// What not starting costs, in uflop. It follows the ceiling, so a low bid that never starts is not cheap.
 pub fn bond(terms: &Terms, params: &Params, stake: &provider::Params) -> Result<Amount, Overflow> {
     let at_ceiling = for_seconds_ceil(terms.rate_max(), params.bond_s)?;
@@ -64,11 +70,16 @@ pub fn lock(
     Ok(stake.lock_for_uc(at_price)?.max(bond))
 }
 
-/// The highest effective price that still leads `best` in the ending. The step grows with every extension, so there is
-/// no last block to snipe.
+/// The step by which a bid must lead in the ending, in ppm. It grows with every fourth extension: prices fall fast enough
+/// that the last extension comes too late to be worth waiting for, and an answer costs no more than what it answers.
+pub const fn ending_step_ppm(step_ppm: u32, extensions: u32) -> u32 {
+    step_ppm.saturating_mul((extensions >> 2).saturating_add(1))
+}
+
+/// The highest effective price that still leads `best` in the ending.
 pub fn leading_max(best: u128, step_ppm: u32, extensions: u32) -> u128 {
-    let steps = step_ppm.saturating_mul(extensions.saturating_add(1));
-    mul_floor(best, u128::from(ONE_PPM.saturating_sub(steps)), ONE).unwrap_or_default()
+    let step = ending_step_ppm(step_ppm, extensions);
+    mul_floor(best, u128::from(ONE_PPM.saturating_sub(step)), ONE).unwrap_or_default()
 }
 
 /// The highest rate that is an improvement of `unit_rate`.
@@ -177,9 +188,9 @@ mod tests {
     fn a_bid_leads_exactly_up_to_its_bound() {
         let leads = |eff: u128, best: u128, steps: u128| eff * ONE <= best * (ONE - 10_000 * steps);
         for best in [1, 99, 100, 101, 12_345, 999_999_999_999_999_999_999_999_999_999_u128] {
-            for extensions in [0, 1, 19, 98] {
+            for extensions in [0, 3, 4, 19, 395] {
                 let max = leading_max(best, 10_000, extensions);
-                let steps = u128::from(extensions) + 1;
+                let steps = u128::from(extensions) / 4 + 1;
                 assert!(leads(max, best, steps) && !leads(max + 1, best, steps), "{best} {extensions}");
             }
         }

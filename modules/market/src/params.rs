@@ -3,7 +3,7 @@
 use kernel::{Amount, ONE_PPM, Reject, json, num::product_le, record};
 use serde::{Deserialize, Serialize};
 
-use crate::types::Parts;
+use crate::{formulas, types::Parts};
 
 /// The most zones and rounds that parameters may allow: they bound the size of a record.
 pub const LIST_LIMIT: u32 = 64;
@@ -196,11 +196,10 @@ impl Params {
             "expected more than soft_blocks",
         )?;
         law(self.step_ppm > 0, "step_ppm", "expected above 0")?;
-        let steps = u64::from(self.step_ppm).saturating_mul(u64::from(self.extensions_max).saturating_add(1));
         law(
-            steps < u64::from(ONE_PPM),
+            formulas::ending_step_ppm(self.step_ppm, self.extensions_max) < ONE_PPM,
             "extensions_max",
-            "expected step_ppm x (1 + extensions_max) below 1000000",
+            "expected step_ppm x (1 + extensions_max / 4) below 1000000",
         )?;
         // Who undercut the leader by one step must not lose the draw to whom it displaced.
         let inside = u128::from(self.band_ppm).saturating_add(one);
@@ -261,7 +260,7 @@ mod tests {
             ("weight_max_ppm", |p| p.weight_max_ppm = 1_000_001),
             ("window_blocks_min", |p| p.window_blocks_min = 5),
             ("step_ppm", |p| p.step_ppm = 0),
-            ("extensions_max", |p| p.extensions_max = 99),
+            ("extensions_max", |p| p.extensions_max = 396),
             ("band_ppm", |p| p.band_ppm = 10_102),
             ("reclaim_s_min", |p| p.reclaim_s_min = 299),
             ("duration_s_min", |p| p.duration_s_min = 299),
@@ -279,7 +278,7 @@ mod tests {
             |p| p.bids_max = 2,
             |p| p.bids_max = 40,
             |p| p.extensions_max = 1,
-            |p| p.extensions_max = 98,
+            |p| p.extensions_max = 395,
             |p| p.band_ppm = 10_101,
             |p| p.unit_rate_max = escrow::RATE_MAX / 1_024,
             |p| p.abandon_s = p.lock_s,

@@ -3,7 +3,7 @@
 
 use escrow::Stream;
 use kernel::{Address, Amount, At, Billing, Ctx, Result};
-use provider::{Outcome, SlashReason};
+use provider::{Harmed, Outcome, SlashReason};
 
 use crate::{
     events::{LeaseClosed, OrderClosed, OrderReopened},
@@ -22,7 +22,16 @@ pub(crate) struct Fault {
     /// How much, in uflop; at most the lock is taken.
     pub amount: Amount,
     /// Who gets a share of it.
-    pub harmed: Option<Address>,
+    pub harmed: Option<Harmed>,
+}
+
+/// The tenant of a lease whose provider failed it. Its share follows the price that it would have paid in `seconds`: a
+/// slash follows its ceiling too, which it could set as bait.
+pub(crate) fn harmed(ctx: &Ctx, order: &Order, lease: &Lease, seconds: u32) -> Result<Harmed> {
+    let stake = provider::params(ctx)?;
+    let price = formulas::for_seconds_ceil(order.terms.rate(lease.unit_rate), seconds);
+    let in_uflop = price.and_then(|price| stake.lock_for_uc(price));
+    Ok(Harmed { tenant: order.tenant, at_most: in_uflop.unwrap_or(Amount::MAX) })
 }
 
 /// Ends the live lease of an order: stops the stream, frees or slashes the stake, frees the units, writes the reputation.

@@ -196,7 +196,12 @@ pub(crate) fn set_capacity(
         0 => lines.remove(&key),
         _ => lines.insert(key.clone(), line.clone()),
     };
+    let (now, measured_uc) = (ctx.block.billing, provider.measured_uc(&params, ctx.block.billing));
+    let required_before_uc = provider.required_uc;
     provider.required_uc = required_uc(provider.minimum_uc, lines.values())?;
+    if provider.required_uc < required_before_uc {
+        (provider.shrunk_from_uc, provider.shrunk_at) = (measured_uc, now);
+    }
     if grows {
         require_stake(&provider, &params, provider.required_uc)?;
     }

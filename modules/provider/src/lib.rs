@@ -61,7 +61,7 @@ pub use scores::{Outcome, Scores};
 pub use state::{
     STAKE_POOL, Totals, UNBONDINGS_DUE, UNBONDINGS_HELD, class, get, line, load, params, stake_pool, totals,
 };
-pub use supply::{commit, record, release, release_slashed, relock, reserve, slash, unreserve};
+pub use supply::{Harmed, commit, record, release, release_slashed, relock, reserve, slash, unreserve};
 pub use types::{Class, Line, LineKey, Provider, SlashReason, Status, Unbonding, UnbondingKey};
 pub use zone::{Zone, ZonePattern};
 

@@ -49,6 +49,9 @@ kernel::record! {
         pub harmed_ppm: u32 = 15,
         /// The most due unbondings that one block pays.
         pub unbondings_per_block_max: u32 = 16,
+        /// The weight of not knowing is at least so many times the stake that the capacity asks for: the larger a provider,
+        /// the more use a reputation takes, so that none is bought for the fees of renting to oneself.
+        pub reputation_prior_stakes: u32 = 17,
     }
 }
 
@@ -73,6 +76,7 @@ impl Params {
             decay_day_ppm: 977_160,
             harmed_ppm: 400_000,
             unbondings_per_block_max: 200,
+            reputation_prior_stakes: 14,
         }
     }
 

@@ -28,6 +28,7 @@ impl From<&Params> for wire::Params {
             decay_day_ppm: params.decay_day_ppm,
             harmed_ppm: params.harmed_ppm,
             unbondings_per_block_max: params.unbondings_per_block_max,
+            reputation_prior_stakes: params.reputation_prior_stakes,
         }
     }
 }
@@ -54,6 +55,7 @@ impl TryFrom<wire::Params> for Params {
             decay_day_ppm: params.decay_day_ppm,
             harmed_ppm: params.harmed_ppm,
             unbondings_per_block_max: params.unbondings_per_block_max,
+            reputation_prior_stakes: params.reputation_prior_stakes,
         };
         params.check()?;
         Ok(params)
@@ -152,6 +154,8 @@ impl From<&Provider> for wire::Provider {
             scored_at: provider.scored_at.value(),
             created_at: provider.created_at.value(),
             unbonding_seq: provider.unbonding_seq,
+            shrunk_from_uc: provider.shrunk_from_uc.to_string(),
+            shrunk_at: provider.shrunk_at.value(),
         }
     }
 }

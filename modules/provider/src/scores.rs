@@ -38,11 +38,14 @@ impl Scores {
         let mut faded = provider.clone();
         faded.fade(params, now);
         let stake_uc = provider.stake_uc(params).unwrap_or(Amount::MAX);
+        let measured_uc = provider.measured_uc(params, now);
+        let stakes = measured_uc.mul_floor(u128::from(params.reputation_prior_stakes), 1);
+        let prior = params.reputation_prior.max(stakes.unwrap_or(Amount::MAX));
         Self {
             uptime_ppm: faded.uptime_ppm,
-            reputation_ppm: reputation_ppm(faded.good, faded.bad, params.reputation_prior),
+            reputation_ppm: reputation_ppm(faded.good, faded.bad, prior),
             slash_ppm: faded.slash_ppm,
-            k_ppm: k_ppm(stake_uc, provider.required_uc),
+            k_ppm: k_ppm(stake_uc, measured_uc),
         }
     }
 }

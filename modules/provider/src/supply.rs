@@ -90,13 +90,23 @@ pub fn release_slashed(
     change_line(ctx, provider, class_id, zone, |line| line.leased = line.leased.saturating_sub(count))
 }
 
+/// Who gets a share of a slash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Harmed {
+    /// The tenant.
+    pub tenant: Address,
+    /// The most of the slash that its share is counted from, in uflop: what the fault has cost it, whatever its own terms
+    /// made the provider stake.
+    pub at_most: Amount,
+}
+
 /// Frees `lock` uflop and takes `amount` of them, at most `lock`: the harmed gets its share, the rest is burned.
 pub fn slash(
     ctx: &mut Ctx,
     provider: Address,
     lock: Amount,
     amount: Amount,
-    harmed: Option<Address>,
+    harmed: Option<Harmed>,
     reason: SlashReason,
 ) -> Result<()> {
     let params = PARAMS.load(ctx)?;
@@ -107,8 +117,9 @@ pub fn slash(
     record.add_slash_rate(amount, record.stake_total);
     record.stake_total = record.stake_total.saturating_minus(amount);
     record.stake_locked = record.stake_locked.saturating_minus(lock);
-    let share_ppm = harmed.map_or(0, |_| params.harmed_ppm);
-    let to_harmed = amount.mul_floor(u128::from(share_ppm), u128::from(ONE_PPM)).unwrap_or(Amount::ZERO);
+    let harm = harmed.map_or(Amount::ZERO, |harmed| amount.min(harmed.at_most));
+    let share = harm.mul_floor(u128::from(params.harmed_ppm), u128::from(ONE_PPM));
+    let (harmed, to_harmed) = (harmed.map(|harmed| harmed.tenant), share.unwrap_or(Amount::ZERO));
     let burned = amount.saturating_minus(to_harmed);
 
     adjust(ctx, |totals| {

@@ -16,7 +16,7 @@ use prost::Name;
 use proto::underbid::provider::v1 as pb;
 use store::MemoryBackend;
 
-use crate::{Error, Genesis, Line, Msg, Params, Provider, ProviderModule, Zone, stake_pool};
+use crate::{Error, Genesis, Harmed, Line, Msg, Params, Provider, ProviderModule, Zone, stake_pool};
 
 /// What each of the addresses 1 to 20 has at the start, in uflop.
 const FUNDS: u64 = 1_000_000_000_000;
@@ -38,6 +38,11 @@ fn amount(units: u64) -> Amount {
 
 fn at(seconds: u64) -> At<Billing> {
     At::new(seconds)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as a slash takes it")]
+fn harmed(number: u8, at_most: u64) -> Option<Harmed> {
+    Some(Harmed { tenant: address(number), at_most: amount(at_most) })
 }
 
 fn zone(text: &str) -> Zone {

@@ -103,6 +103,10 @@ kernel::record! {
         pub created_at: At<Billing> = 15,
         /// The number of its last unbonding; 0: none yet.
         pub unbonding_seq: u32 = 16,
+        /// What its scores were measured by when its capacity last shrank, in ucredit.
+        pub shrunk_from_uc: Amount = 17,
+        /// When that was.
+        pub shrunk_at: At<Billing> = 18,
     }
 
     /// What a provider offers of one class in one zone, in units. Always: `reserved + leased <= total`.
@@ -168,6 +172,8 @@ impl Provider {
             scored_at: now,
             created_at: now,
             unbonding_seq: 0,
+            shrunk_from_uc: Amount::ZERO,
+            shrunk_at: now,
         }
     }
 
@@ -207,6 +213,15 @@ impl Provider {
     /// What its stake counts for at today's price, in ucredit.
     pub fn stake_uc(&self, params: &Params) -> Result<Amount, Overflow> {
         params.stake_uc(self.stake_total)
+    }
+
+    /// The stake by which it is measured, in ucredit: what its capacity asks for. Capacity that it gave up counts for as
+    /// long as stake unbonds, so that nobody looks smaller for a bid.
+    pub fn measured_uc(&self, params: &Params, now: At<Billing>) -> Amount {
+        if now.since(self.shrunk_at) < u64::from(params.unbonding_s) {
+            return self.required_uc.max(self.shrunk_from_uc);
+        }
+        self.required_uc
     }
 
     /// What its record says about how well it served, decayed to `now`.

@@ -19,7 +19,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "decoy orders hold the rivals' units",
         listed: false,
-        claim: Claim::Open("a bid that can win no more holds units and stake to the close"),
+        claim: Claim::Loses,
         knobs: &[
             knob("window in blocks", 12, 600, 600),
             knob("decoys", 1, 16, 8),
@@ -63,7 +63,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "declare few units while bidding",
         listed: false,
-        claim: Claim::Open("the stake score sees only what is declared at the bid"),
+        claim: Claim::LosesOnAverage,
         knobs: &[],
         join: |scene, _| {
             scene.rogue_seller("shrinker", 16);
@@ -90,7 +90,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "leases to oneself for reputation",
         listed: false,
-        claim: Claim::Open("reputation costs the fee, whoever rents"),
+        claim: Claim::Loses,
         knobs: &[knob("credits an hour", 100, 2_000, 1_000), knob("minutes", 10, 240, 60)],
         join: |scene, _| {
             scene.enlarge(200);
@@ -144,7 +144,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "bait: a ceiling far above the market",
         listed: false,
-        claim: Claim::Open("the tenant's share of a bond follows the tenant's own ceiling"),
+        claim: Claim::Loses,
         knobs: &[
             knob("times the market", 2, 200, 50),
             knob("orders", 1, 40, 40),

@@ -17,7 +17,7 @@ pub struct Knob {
 pub enum Claim {
     /// It loses on every seed.
     Loses,
-    /// It changes who wins by chance: it loses on average over seeds.
+    /// It changes who wins by chance: over seeds its mean is no further above 0 than two standard errors.
     LosesOnAverage,
     /// The rules of this release leave a profit; the text says which rule, and what bounds it.
     Open(&'static str),

@@ -48,7 +48,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "snipe in the last blocks",
         listed: true,
-        claim: Claim::Open("the step grows with each extension: an answer costs more than the snipe"),
+        claim: Claim::LosesOnAverage,
         knobs: &[knob("blocks before close", 1, 12, 1)],
         join: |scene, _| {
             scene.rogue_seller("sniper", 8);

@@ -54,7 +54,7 @@ impl Summary {
     pub fn holds(&self) -> bool {
         match self.attack.claim {
             Claim::Loses => self.figures.iter().all(|figures| figures.profit <= 0),
-            Claim::LosesOnAverage => self.mean(|figures| figures.profit) <= 0,
+            Claim::LosesOnAverage => self.mean(|figures| figures.profit) <= 2 * self.error_of_profit(),
             Claim::Open(_) => self.mean(|figures| figures.profit) > 0,
         }
     }
@@ -63,6 +63,15 @@ impl Summary {
     pub fn mean(&self, of: impl Fn(&Figures) -> i128) -> i128 {
         let sum: i128 = self.figures.iter().map(of).sum();
         sum / i128::try_from(self.figures.len().max(1)).unwrap()
+    }
+
+    /// The standard error of the mean profit.
+    pub fn error_of_profit(&self) -> i128 {
+        let mean = self.mean(|figures| figures.profit);
+        let squares: u128 = self.figures.iter().map(|one| (one.profit - mean).unsigned_abs().pow(2)).sum();
+        let seeds = self.figures.len() as u128;
+        let variance = squares / (seeds * seeds.saturating_sub(1)).max(1);
+        i128::try_from(variance.isqrt()).unwrap()
     }
 
     fn sorted(&self, of: impl Fn(&Figures) -> i128) -> Vec<i128> {
@@ -94,6 +103,7 @@ impl Summary {
             middle(&profit),
             profit[profit.len() - 1],
             self.mean(|figures| figures.profit),
+            self.error_of_profit(),
             middle(&self.sorted(|figures| figures.harm)),
         ];
         for figure in figures {
@@ -108,7 +118,7 @@ impl Summary {
 /// The head of the table.
 pub fn head() -> String {
     let mut head = format!("{:<38} {:<10}", "attack (credits)", "claim");
-    for column in ["absolute", "min", "median", "max", "mean", "harm"] {
+    for column in ["absolute", "min", "median", "max", "mean", "+-", "harm"] {
         write!(head, " {column:>9}").unwrap();
     }
     write!(head, " {:>8}", "per harm").unwrap();

@@ -164,11 +164,14 @@ pub(crate) fn abandon_lease(
     if actor != provider {
         return Err(Error::NotOwner { owner: provider, actor }.into());
     }
-    let amount = abandon_cost(&lease, &state::params(ctx)?)?;
+    let params = state::params(ctx)?;
+    let amount = abandon_cost(&lease, &params)?;
+    let harm_s = if lease.stage.starting().is_some() { params.bond_s } else { params.abandon_s };
+    let harmed = Some(transitions::harmed(ctx, &order, &lease, harm_s)?);
 
     // From here on nothing may fail but storage.
     escrow::settle_final(ctx, &mut order.account, now)?;
-    let (reason, harmed) = (LeaseEnd::Abandoned, Some(order.tenant));
+    let reason = LeaseEnd::Abandoned;
     let fault = Fault { reason: SlashReason::Abandoned, amount, harmed };
     let stream = transitions::close_lease(ctx, id, &mut order, lease, reason, now, Some(fault))?;
     after_lease(ctx, id, &mut order, provider, reason, now)?;

@@ -31,13 +31,14 @@ pub(crate) fn create_order(
     let reserve = formulas::for_seconds_ceil(terms.rate_max(), params.reserve_s())?;
     require_deposit(msg.deposit, reserve.max(escrow::params(ctx)?.deposit_min))?;
     let expires_at = now.plus(u64::from(terms.ttl_s))?;
+    let fee = formulas::order_fee(&terms, &params)?;
     let id = state::next_order_id(ctx)?;
     // The fee is never returned: spam pays for the bids that it draws. The bank's InsufficientFunds is the last guard.
-    bank::transfer(ctx, tenant, escrow::fees_account(), &bank::ucredit(), params.order_fee)?;
+    bank::transfer(ctx, tenant, escrow::fees_account(), &bank::ucredit(), fee)?;
     let account = escrow::open(ctx, id, tenant, msg.deposit)?;
 
     // From here on nothing may fail but storage.
-    ctx.emit(&created(id, tenant, &terms, msg.deposit, params.order_fee, account.fee_ppm, expires_at));
+    ctx.emit(&created(id, tenant, &terms, msg.deposit, fee, account.fee_ppm, expires_at));
     let order = Order {
         tenant,
         terms,

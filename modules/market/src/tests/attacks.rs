@@ -25,7 +25,28 @@ fn shielding_a_high_bid_by_one_that_never_starts_loses_the_bond() {
     let world = starting();
     let before = world.wealth(&["ada", "tom"]);
     let world = world.after(600);
-    assert_eq!(before - world.wealth(&["ada", "tom"]), (32_000_000 - 12_800_000) * 500_000);
+    assert_eq!(before - world.wealth(&["ada", "tom"]), (32_000_000 - 6_400_000) * 500_000);
+}
+
+#[test]
+fn a_tenant_s_ceiling_is_no_bait() {
+    // The bond follows the ceiling of 100 USD an hour; what the tenant gets of it follows the price of 1.
+    let world = World::with(Params::default(), &["ada"]);
+    let world = world.order_with(|o| {
+        o.max_unit_rate = (50 * TWO_AN_HOUR).to_string();
+        o.deposit = "1200000000".into();
+    });
+    let world = world.by("tom").ok().bid(1, "ada", HALF).by("ada").ok().decided(1);
+    let (stake, tenant) = (world.stake("ada").stake_total.units(), world.flop("tom"));
+    let world = world.after(600);
+    assert_eq!(stake - world.stake("ada").stake_total.units(), 1_600_000_000);
+    assert_eq!(world.flop("tom") - tenant, 6_400_000);
+}
+
+#[test]
+fn holding_units_in_an_auction_costs_what_it_holds() {
+    let world = World::with(Params::default(), &[]).order_with(|o| o.window_blocks = 600).by("tom").ok();
+    assert_eq!(world.credit("market_fees"), 2_666_667, "ten minutes of 8 units at 2 USD an hour");
 }
 
 #[test]
@@ -53,7 +74,7 @@ fn low_balls_that_fill_the_book_cost_a_bond_a_round() {
     }
     let world = world.state(1, "closed 4: RoundsExhausted");
     assert_eq!(before - world.wealth(&names), 4 * 32_000_000 * 500_000);
-    assert_eq!(world.credit("tom"), u128::from(PURSE) - 50_000, "the tenant has its deposit back");
+    assert_eq!(world.credit("tom"), u128::from(PURSE - FEE), "the tenant has its deposit back");
 }
 
 #[test]

@@ -42,18 +42,24 @@ fn in_the_ending_a_bid_leads_by_a_step_and_extends() {
     assert_eq!(world.auction(1).best.provider, who("bob"));
     // Outside the ending again, until five blocks before the new close.
     let world = world.bid(1, "eve", percent(99)).by("eve").ok().emits_no("EventAuctionExtended").blocks(1);
-    // The second step in the ending is twice as large.
-    let world = world.improve(1, "ada", step / 100 * 98 + 100).by("ada").fails(NOT_LEADING);
-    let world =
-        world.improve(1, "ada", step / 100 * 98).by("ada").ok().emits("EventAuctionExtended extensions=2");
+    // An answer costs no more than what it answers.
+    let answer = step / 100 * 99;
+    let world = world.improve(1, "ada", answer + 100).by("ada").fails(NOT_LEADING);
+    let world = world.improve(1, "ada", answer).by("ada").ok().emits("EventAuctionExtended extensions=2");
     assert_eq!(world.auction(1).best.provider, who("ada"));
 }
 
 #[test]
 fn the_leader_too_must_lead_by_a_step_in_the_ending() {
-    // An improvement of one step is an improvement, but after one extension the ending asks for two.
-    let world = bidding().blocks(7).improve(1, "ada", percent(40)).by("ada").ok().blocks(1);
-    world.improve(1, "ada", percent(39) + percent(1) / 2).by("ada").fails(NOT_LEADING);
+    // Each fourth extension the step of the ending grows: then one step is still an improvement, but does not lead.
+    let mut world = bidding().blocks(7);
+    let mut rate = percent(40);
+    for _ in 0..4 {
+        world = world.improve(1, "ada", rate).by("ada").ok().blocks(1);
+        rate = rate / 100 * 99;
+    }
+    let world = world.improve(1, "ada", rate).by("ada").fails(NOT_LEADING);
+    world.improve(1, "ada", rate / 100 * 98).by("ada").ok();
 }
 
 #[test]
@@ -185,7 +191,7 @@ fn an_order_that_nobody_wants_expires_with_its_money_back() {
         .at("11:00")
         .state(1, "closed 1: Expired")
         .emits("EventOrderClosed refunded=24000000 closed_at=11:00");
-    assert_eq!(world.credit("tom"), u128::from(PURSE) - 50_000);
+    assert_eq!(world.credit("tom"), u128::from(PURSE - FEE));
 }
 
 #[test]

@@ -115,20 +115,20 @@ fn an_order_needs_its_class_and_its_money() {
         )
         .unwrap();
     };
-    give(&mut world, 24_049_999);
+    give(&mut world, 24_053_333);
     let mut world = world.order_with(|_| ()).by("nobody").fails(NO_MONEY);
-    assert_eq!(world.credit("nobody"), 24_049_999);
+    assert_eq!(world.credit("nobody"), 24_053_333);
     give(&mut world, 1);
     let world = world.order_with(|_| ()).by("nobody").ok();
     assert_eq!(world.credit("nobody"), 0);
-    assert_eq!(world.credit("market_fees"), 50_000);
+    assert_eq!(world.credit("market_fees"), u128::from(FEE));
 }
 
 #[test]
 fn only_the_tenant_cancels_and_only_before_a_bid() {
     opened().cancel(2).by("tom").fails(UNKNOWN_ORDER).cancel(1).by("ada").fails(NOT_TENANT);
     let world = opened().cancel(1).by("tom").ok().state(1, "closed 1: Cancelled");
-    assert_eq!(world.credit("tom"), u128::from(PURSE) - 50_000);
+    assert_eq!(world.credit("tom"), u128::from(PURSE - FEE));
     world.cancel(1).by("tom").fails(market(15));
     bidding().cancel(1).by("tom").fails(market(15));
     // Due counts, not the state: an order whose time is over can't be cancelled even if the queue is late.

@@ -57,7 +57,7 @@ fn reclaim_follows_the_notice() {
         .emits("EventLeaseClosed closed_at=11:00");
     // Half the ceiling for an hour is 8 USD; what is left does not carry another round at the ceiling.
     assert_eq!(ended(&world, 1), (LeaseEnd::Reclaimed, clock("11:00"), 7_999_999));
-    assert_eq!(world.credit("tom"), u128::from(PURSE) - 50_000 - 7_999_999);
+    assert_eq!(world.credit("tom"), u128::from(PURSE - FEE) - 7_999_999);
     assert_eq!(world.stake("ada").stake_locked.units(), 0);
     assert_eq!((world.stake("ada").good.units(), world.stake("ada").bad.units()), (0, 0));
 }
@@ -141,7 +141,11 @@ fn who_does_not_start_loses_the_bond() {
     let world = world.emits("EventLeaseClosed reason=NoStart gross=0").emits("EventStakeSlashed");
     let ada = world.stake("ada");
     assert_eq!((stake - ada.stake_total.units(), ada.stake_locked.units()), (32_000_000, 0));
-    assert_eq!(world.flop("tom") - tenant, 12_800_000, "the harmed tenant gets 40%");
+    assert_eq!(
+        world.flop("tom") - tenant,
+        6_400_000,
+        "the harmed tenant gets 40% of what the lease costs in bond_s"
+    );
     assert_eq!(ada.bad.units(), 384_000_000, "a day at the ceiling");
     assert_eq!(world.order(1).account.balance.units(), 24_000_000);
 }
@@ -158,7 +162,7 @@ fn a_report_in_the_first_minutes_costs_both_and_pays_nobody() {
     assert_eq!(world.credit("ada"), ada);
     // 22.67 USD are not enough for another round: with more money it goes on.
     let world = world.state(1, "closed 1: Underfunded");
-    assert_eq!(world.credit("tom"), u128::from(PURSE) - 50_000 - 1_333_333);
+    assert_eq!(world.credit("tom"), u128::from(PURSE - FEE) - 1_333_333);
     let world =
         at_ceiling_of(|o| o.deposit = "30000000".into()).close(1, TenantReason::NotDelivered).by("tom").ok();
     let world = world.state(1, "open 2");
@@ -180,13 +184,13 @@ fn a_tenant_pays_at_least_the_first_minutes() {
     assert_eq!((answer.gross.as_str(), answer.fined.as_str()), ("266666", "1066667"));
     assert_eq!(world.stands(1), "closed 1: Completed");
     assert_eq!(world.stake("ada").good.units(), 266_666);
-    assert_eq!(world.credit("tom"), u128::from(PURSE) - 50_000 - 1_333_333);
+    assert_eq!(world.credit("tom"), u128::from(PURSE - FEE) - 1_333_333);
     // Before the start the same is fined, and nobody is blamed.
     let world = starting();
     let ada = world.wealth(&["ada"]);
     let world = world.close(1, TenantReason::NotDelivered).by("tom").ok().state(1, "closed 1: Completed");
     assert_eq!(ended(&world, 1), (LeaseEnd::TenantCancelled, clock("10:00"), 0));
-    assert_eq!((world.wealth(&["ada"]), world.credit("tom")), (ada, u128::from(PURSE) - 50_000 - 666_666));
+    assert_eq!((world.wealth(&["ada"]), world.credit("tom")), (ada, u128::from(PURSE - FEE) - 666_666));
     let (world, answer): (_, MsgCloseLeaseResponse) =
         at_ceiling().at("11:00").close(1, TenantReason::Quality).by("tom").answer();
     assert_eq!((answer.gross.as_str(), answer.fined.as_str()), ("15999999", "0"));

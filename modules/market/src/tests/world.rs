@@ -17,6 +17,8 @@ pub const START: u64 = 36_000;
 pub const TWO_AN_HOUR: u128 = 555_555_555_555_555_555_555;
 /// What everybody has of both denoms at genesis.
 pub const PURSE: u64 = 1_000_000_000_000;
+/// What an order of the harness costs: 8 units at 2 USD an hour for 12 seconds, rounded up.
+pub const FEE: u64 = 53_334;
 /// What a provider stakes, in uflop: 10_000 USD.
 pub const STAKE: u64 = 20_000_000_000;
 /// The gas of a message.

@@ -17,7 +17,7 @@ fn lived() -> Chain {
         address(1),
         amount(400),
         amount(300),
-        Some(address(5)),
+        harmed(5, u64::MAX),
         SlashReason::NoStart,
     )
     .unwrap();

@@ -46,6 +46,42 @@ fn the_vectors_of_stake() {
 }
 
 #[test]
+fn a_larger_provider_needs_more_use_for_the_same_reputation() {
+    let reputation = |required_uc: u64, good: u64| {
+        let provider = provider(|p| (p.required_uc, p.good) = (amount(required_uc), amount(good)));
+        provider.scores(&params(), at(NOW)).reputation_ppm
+    };
+    // 14 stakes weigh as much as the prior of 2_000 USD here, and more from here on.
+    let stake = 2_000_000_000 / 14;
+    assert_eq!(reputation(stake, 16_000_000_000), 900_000);
+    assert_eq!(reputation(8 * (stake + 1), 8 * 16_000_000_000), 899_999);
+    assert_eq!(reputation(8 * (stake + 1), 16_000_000_000), 666_666);
+    assert_eq!(reputation(u64::MAX, 0), 500_000);
+}
+
+#[test]
+fn capacity_that_is_given_up_counts_as_long_as_stake_unbonds() {
+    let mut chain = Chain::with_provider();
+    chain.run(capacity(1, 1, 1, FRA, 300)).unwrap();
+    let scores = |chain: &Chain, later: u64| {
+        let scores = chain.provider(1).scores(&params(), at(NOW + later));
+        (scores.k_ppm, scores.reputation_ppm)
+    };
+    let large = scores(&chain, 0);
+    for units in [50, 1, 170, 2] {
+        chain.run(capacity(1, 1, 1, FRA, units)).unwrap();
+        assert_eq!(scores(&chain, 0), large, "{units} units");
+    }
+    let unbonding_s = u64::from(params().unbonding_s);
+    assert_eq!(scores(&chain, unbonding_s - 1), large);
+    let small = scores(&chain, unbonding_s);
+    assert!(small.0 > large.0, "{small:?} {large:?}");
+    // More than ever counts at once.
+    chain.run(capacity(1, 1, 1, FRA, 400)).unwrap();
+    assert!(scores(&chain, 0).0 < large.0);
+}
+
+#[test]
 fn scores_fade_by_whole_days() {
     let start = provider(|p| (p.good, p.bad, p.slash_ppm) = (amount(1_000_000), amount(500_000), 100_000));
     let faded = |seconds: u64| {

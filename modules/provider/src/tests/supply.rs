@@ -66,7 +66,7 @@ fn a_slash_is_shared_between_the_harmed_and_the_fire() {
     let before = supply(&chain);
     reserve(&mut chain.ctx, p, 1, &z, 2, amount(1_000)).unwrap();
     commit(&mut chain.ctx, p, 1, &z, 2).unwrap();
-    slash(&mut chain.ctx, p, amount(1_000), amount(101), Some(address(5)), SlashReason::NoStart).unwrap();
+    slash(&mut chain.ctx, p, amount(1_000), amount(101), harmed(5, 1_000), SlashReason::NoStart).unwrap();
     release_slashed(&mut chain.ctx, p, 1, &z, 2).unwrap();
     assert_eq!(chain.stake(1), (u128::from(STAKE) - 101, 0));
     assert_eq!(chain.flop(address(5)), u128::from(FUNDS) + 40);
@@ -79,6 +79,18 @@ fn a_slash_is_shared_between_the_harmed_and_the_fire() {
     let shown: Vec<_> = rendered[0].attributes.iter().map(|(_, value)| value.as_str()).collect();
     let (owner, harmed) = (p.to_string(), address(5).to_string());
     assert_eq!(shown, [owner.as_str(), "NoStart", harmed.as_str(), "40", "61", "1"]);
+    chain.check();
+}
+
+#[test]
+fn the_share_of_the_harmed_is_counted_from_what_the_fault_cost_it() {
+    let mut chain = Chain::with_provider();
+    chain.run(capacity(1, 1, 1, FRA, 10)).unwrap();
+    let (p, z) = (address(1), zone(FRA));
+    reserve(&mut chain.ctx, p, 1, &z, 2, amount(1_000)).unwrap();
+    slash(&mut chain.ctx, p, amount(1_000), amount(1_000), harmed(5, 101), SlashReason::NoStart).unwrap();
+    assert_eq!(chain.stake(1), (u128::from(STAKE) - 1_000, 0), "all of it is taken");
+    assert_eq!(chain.flop(address(5)), u128::from(FUNDS) + 40, "40% of 101");
     chain.check();
 }
 
@@ -97,7 +109,7 @@ fn a_closing_path_refuses_nothing() {
     let mut chain = offering(10);
     let (ctx, p, z) = (&mut chain.ctx, address(1), zone(FRA));
     reserve(ctx, p, 1, &z, 1, amount(1_000)).unwrap();
-    slash(ctx, p, Amount::MAX, Amount::MAX, Some(p), SlashReason::Abandoned).unwrap();
+    slash(ctx, p, Amount::MAX, Amount::MAX, harmed(1, u64::MAX), SlashReason::Abandoned).unwrap();
     commit(ctx, p, 1, &z, u32::MAX).unwrap();
     release(ctx, p, 1, &z, u32::MAX, Amount::MAX).unwrap();
     unreserve(ctx, p, 1, &z, u32::MAX, Amount::MAX).unwrap();
@@ -185,7 +197,7 @@ impl Book {
             }
             Op::Slash(units, harmed) => {
                 if let Some((count, lock)) = self.leases.pop() {
-                    let harmed = harmed.then_some(address(5));
+                    let harmed = if harmed { super::harmed(5, u64::MAX) } else { None };
                     let (lock, taken) = (amount(lock), amount(units.min(lock)));
                     slash(&mut chain.ctx, p, lock, taken, harmed, SlashReason::Abandoned).unwrap();
                     release_slashed(&mut chain.ctx, p, 1, &z, count).unwrap();
