@@ -68,6 +68,11 @@ fn run(model: &mut Model, block: &RawBlock, done: &Done) -> Result<(), String> {
     for (bytes, result) in block.txs.iter().zip(&done.results) {
         // Only a transaction whose fee was taken has such an event.
         let paid = result.events.iter().find_map(|event| attribute(event, "fee_payer"));
+        // A message ran, so the fee is gone, also where it failed.
+        let ran = result.code == 0 || result.log.starts_with("failed to execute message");
+        if ran && paid.is_none() {
+            return Err(format!("no fee was taken: {}", result.log));
+        }
         if let Some(fee_payer) = paid {
             txs.push(transaction(bytes, fee_payer, result));
             results.push(result);

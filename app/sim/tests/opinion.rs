@@ -338,6 +338,17 @@ fn an_auction_with_improvements_extensions_and_evictions() {
 }
 
 #[test]
+fn of_equal_prices_the_earlier_leads() {
+    let mut story = Story::with_providers(|_| {});
+    story.ok("tom", order(|_| {}));
+    for name in ["eve", "dave", "ada"] {
+        story.ok(name, bid(name, name, 1, RATE / 2));
+    }
+    story.wait(WINDOW_BLOCKS + 1);
+    assert_eq!(story.phase(1), "leased");
+}
+
+#[test]
 fn orders_that_nobody_serves() {
     let mut story = Story::with_providers(|_| {});
     for (code, change) in [

@@ -395,6 +395,18 @@ fn the_base_fee_is_burned_and_the_rest_is_kept() {
 }
 
 #[test]
+fn a_transaction_may_still_be_in_the_block_of_its_last_height() {
+    let mut chain = TestChain::new();
+    let until = |chain: &TestChain, height| of(chain, "alice", |draft| draft.timeout_height = height);
+    let in_time = until(&chain, chain.height + 1);
+    assert_eq!(chain.app().check_tx(&in_time, false).unwrap().code, 0);
+    assert_eq!(chain.run(in_time).code, 0);
+    let late = until(&chain, chain.height);
+    assert_eq!(chain.app().check_tx(&late, false).unwrap().code, 30);
+    assert_eq!(chain.run(late).code, 30);
+}
+
+#[test]
 fn exactly_the_least_fee_is_enough() {
     let mut chain = TestChain::new();
     let least = auth::fees::required(auth::fees::base(&chain.ctx()).unwrap(), GAS).unwrap().units();

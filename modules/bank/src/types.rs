@@ -87,6 +87,8 @@ impl Default for Params {
 pub type BalanceKey = (Address, Denom);
 
 impl Indexed<BalanceKey> for Balance {
+    const BY_KEY_ALONE: bool = true;
+
     fn derive(&self, key: &BalanceKey, out: &mut Derived) {
         out.index(BY_DENOM, &InnerDenom(key.1.clone()));
     }

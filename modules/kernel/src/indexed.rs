@@ -60,6 +60,9 @@ impl Derived {
 
 /// A record with entries of its own.
 pub trait Indexed<K>: Record {
+    /// Whether the entries follow from the key alone: then they stay when a record is written over.
+    const BY_KEY_ALONE: bool = false;
+
     /// The only source of this record's index and queue entries.
     fn derive(&self, key: &K, out: &mut Derived);
 }
@@ -119,11 +122,14 @@ impl<K: Key, V: Indexed<K>> IndexedMap<K, V> {
     fn write(&self, ctx: &mut Ctx, key: &K, value: Option<&V>) -> Result<usize> {
         let store = self.store();
         let row = self.key(key);
-        let before = match ctx.peek(store, &row)? {
-            Some(bytes) => self.entries(key, &from_bytes(store, &row, &bytes)?),
-            None => Vec::new(),
+        let (before, after) = match (ctx.peek(store, &row)?, value) {
+            (Some(_), Some(_)) if V::BY_KEY_ALONE => (Vec::new(), Vec::new()),
+            (before, after) => {
+                let before = before.map(|bytes| from_bytes(store, &row, &bytes)).transpose()?;
+                let entries = |value: Option<&V>| value.map(|value| self.entries(key, value));
+                (entries(before.as_ref()).unwrap_or_default(), entries(after).unwrap_or_default())
+            }
         };
-        let after = value.map(|value| self.entries(key, value)).unwrap_or_default();
         let bytes = value.map(to_bytes);
         let length = bytes.as_ref().map_or(0, Vec::len);
         match bytes {

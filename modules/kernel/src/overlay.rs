@@ -129,15 +129,14 @@ impl Overlay {
 
     /// What changed, with the values before.
     pub fn finish(self) -> Changes {
-        let mut changes = Changes::new();
-        for (space, slots) in self.slots {
-            for (key, Slot { base, now }) in slots {
-                if base != now {
-                    changes.insert((space, Bytes::copy_from_slice(&key)), Change { old: base, new: now });
-                }
-            }
-        }
-        changes
+        // In order, so the tree is built at once and not key by key.
+        let change = |space: Space, key: &[u8], Slot { base, now }| {
+            (base != now).then(|| ((space, Bytes::copy_from_slice(key)), Change { old: base, new: now }))
+        };
+        let changed = |(space, slots): (Space, BTreeMap<KeyBuf, Slot>)| {
+            slots.into_iter().filter_map(move |(key, slot)| change(space, &key, slot))
+        };
+        self.slots.into_iter().flat_map(changed).collect()
     }
 }
 

@@ -87,13 +87,15 @@ impl Order {
         Some(dry_at.saturating_minus(u64::from(self.grace_s)).max(started_at))
     }
 
-    fn next_of(&self, lease: &Lease) -> Option<(At<Billing>, Timed)> {
-        let running = match lease.stage {
-            Stage::Starting(starting) => return Some((starting.deadline, Timed::NoStart)),
-            Stage::Active(running) => running,
-            Stage::Reclaiming(reclaiming) => reclaiming.running,
-        };
-        let end = [
+    /// Up to when its lease counts at `now`: its end, where that is due already and only waits for its queue.
+    pub fn counted_until(&self, now: At<Billing>) -> At<Billing> {
+        let lease = self.lease().and_then(|lease| Some((lease, lease.stage.running()?)));
+        lease.and_then(|(lease, running)| self.end_of(lease, running)).map_or(now, |(at, _)| at.min(now))
+    }
+
+    /// When a running lease ends and why, as things stand.
+    fn end_of(&self, lease: &Lease, running: Running) -> Option<(At<Billing>, LeaseEnd)> {
+        [
             running.end_at.map(|at| (at, LeaseEnd::EndReached)),
             lease.stage.reclaim_deadline().map(|at| (at, LeaseEnd::Reclaimed)),
             self.account.dry_at().map(|at| (at, LeaseEnd::OutOfFunds)),
@@ -102,7 +104,15 @@ impl Order {
         .flatten()
         // Of equal times the first counts, as the order of the list says.
         .min_by_key(|(at, _)| *at)
-        .map(|(at, reason)| (at, Timed::End(reason)));
+    }
+
+    fn next_of(&self, lease: &Lease) -> Option<(At<Billing>, Timed)> {
+        let running = match lease.stage {
+            Stage::Starting(starting) => return Some((starting.deadline, Timed::NoStart)),
+            Stage::Active(running) => running,
+            Stage::Reclaiming(reclaiming) => reclaiming.running,
+        };
+        let end = self.end_of(lease, running).map(|(at, reason)| (at, Timed::End(reason)));
         match (end, self.low_at()) {
             (Some((at, _)), Some(low)) if !lease.low_funds && low < at => Some((low, Timed::LowFunds)),
             _ => end,

@@ -280,6 +280,6 @@ fn held(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
 fn account(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
     let asked: escrow_pb::QueryAccountRequest = query::request(bytes)?;
     let order = load(ctx, asked.order_id)?;
-    let low_at = order.low_at();
-    Ok(escrow::queries::account_response(&order.account, ctx.block.billing, low_at).encode_to_vec())
+    let (as_of, low_at) = (order.counted_until(ctx.block.billing), order.low_at());
+    Ok(escrow::queries::account_response(&order.account, as_of, low_at).encode_to_vec())
 }

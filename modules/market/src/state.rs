@@ -106,6 +106,8 @@ impl Due<OrderId> for Auction {
 }
 
 impl Indexed<(OrderId, Address)> for Bid {
+    const BY_KEY_ALONE: bool = true;
+
     fn derive(&self, (_, provider): &(OrderId, Address), out: &mut Derived) {
         out.index(BIDS_BY_PROVIDER, provider);
     }

@@ -21,6 +21,8 @@ impl Indexed<Address> for Provider {
 /// Lines by what may be asked for: a class or any, in a zone, in what holds it, or anywhere. Any class anywhere is the
 /// table itself.
 impl Indexed<LineKey> for Line {
+    const BY_KEY_ALONE: bool = true;
+
     fn derive(&self, (_, class_id, zone): &LineKey, out: &mut Derived) {
         out.index(OFFERS, &Offer { class_id: *class_id, zone: None });
         for pattern in zone.patterns() {

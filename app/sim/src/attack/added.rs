@@ -19,7 +19,7 @@ pub const ATTACKS: &[Attack] = &[
     Attack {
         name: "decoy orders hold the rivals' units",
         listed: false,
-        claim: Claim::Loses,
+        claim: Claim::LosesOnAverage,
         knobs: &[
             knob("window in blocks", 12, 600, 600),
             knob("decoys", 1, 16, 8),

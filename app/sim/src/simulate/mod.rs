@@ -66,11 +66,11 @@ pub struct Run {
     pub failure: Option<Failure>,
 }
 
-/// Makes and plays the history of a seed. Every 64th seed keeps one replica on disk.
+/// Makes and plays the history of a seed. Every 16th seed keeps one replica on disk.
 pub fn run(seed: u64, blocks: u64) -> Run {
     let (mut generator, genesis) = Generator::new(seed);
     let origin = format!("seed {seed}");
-    let on_disk = seed % 64 == 63;
+    let on_disk = seed % 16 == 15;
     let mut history = History { origin, on_disk, genesis, steps: Vec::new() };
     let mut coverage = Coverage::default();
     let mut height = 0;

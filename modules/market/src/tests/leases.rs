@@ -10,7 +10,7 @@ fn at_ceiling() -> World {
     at_ceiling_of(|_| ())
 }
 
-fn at_ceiling_of(change: impl FnOnce(&mut proto::underbid::market::v1::MsgCreateOrder)) -> World {
+pub(super) fn at_ceiling_of(change: impl FnOnce(&mut proto::underbid::market::v1::MsgCreateOrder)) -> World {
     let world = World::new().order_with(change).by("tom").ok().bid(1, "ada", TWO_AN_HOUR).by("ada").ok();
     world.decided(1).confirm(1).by("ada").ok()
 }

@@ -7,7 +7,7 @@ use proto::{
     underbid::{escrow::v1 as escrow_pb, market::v1 as wire},
 };
 
-use super::world::*;
+use super::{leases::at_ceiling_of, world::*};
 use crate::{AUCTIONS, ORDERS, queries::ROUTES};
 
 fn ask<Q: Message + Name, A: Message + Default>(world: &World, request: &Q) -> Result<A, Status> {
@@ -224,6 +224,19 @@ fn an_account_shows_what_is_owed_now() {
     assert_eq!(account.refunds[0].amount, "20000001");
     let params: wire::QueryParamsResponse = ask(&world, &wire::QueryParamsRequest {}).unwrap();
     assert_eq!(params.params.unwrap().bids_max, 32);
+}
+
+#[test]
+fn nothing_is_owed_for_the_time_after_an_end_that_waits_for_its_queue() {
+    let account = |world: &World| -> escrow_pb::QueryAccountResponse {
+        ask(world, &escrow_pb::QueryAccountRequest { order_id: 1 }).unwrap()
+    };
+    let world = at_ceiling_of(|o| o.duration_s = 1_800).queues_late(3_600);
+    let shown = account(&world);
+    assert_eq!((shown.as_of, shown.owed.as_str()), (clock("10:30"), "7999999"));
+    let world = world.after(1).state(1, "closed 1: Completed");
+    assert_eq!(account(&world).balance, "0");
+    assert_eq!(world.credit("tom"), u128::from(PURSE - FEE) - 7_999_999);
 }
 
 #[test]

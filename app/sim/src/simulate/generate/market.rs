@@ -49,8 +49,10 @@ pub fn create_order(random: &mut Random, scene: &Scene) -> Said {
     }
     let near = if random.chance(1, 2) { random.pick(&ZONES).to_owned() } else { String::new() };
     let open = random.chance(1, 3);
-    let weights = match random.below(3) {
+    let weights = match random.below(4) {
         0 => Vec::new(),
+        // All bidders count alike, so that equal prices tie.
+        1 => vec![0; 5],
         _ => (0..5).map(|_| random.within(0, params.weight_max_ppm)).collect(),
     };
     let mut message = MsgCreateOrder {
@@ -186,10 +188,11 @@ fn price(random: &mut Random, scene: &Scene, id: u64, terms: &Terms) -> u128 {
     let Some(auction) = scene.auction(id) else { return any.max(1) };
     // Multipliers go from 1 to 3.5; most are near 1.2.
     let about = auction.best.eff / 1_000 / u128::from(random.between(1_000, 1_500));
-    let rate = match random.below(4) {
+    let rate = match random.below(5) {
         0 => any,
         1 => about * u128::from(random.between(50, 100)) / 100,
         2 => about,
+        3 => auction.best.eff / 1_000_000,
         _ => ceiling,
     };
     rate.clamp(1, ceiling)
