@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use crate::chain::{Done, attribute};
 
-/// Who has how much of a denom.
-type Book = BTreeMap<(String, String), u128>;
+/// Who has how much of a denom. Below nothing while a block is followed: what its own work refunds may be spent by its
+/// transactions, whose events come before.
+type Book = BTreeMap<(String, String), i128>;
 
 /// Both books.
 #[derive(Clone, Debug)]
@@ -70,7 +71,7 @@ impl Ledger {
 
     fn follow_bank(&mut self, event: &AbciEvent) {
         let text = |name: &str| attribute(event, name).unwrap();
-        let amount = || text("amount").parse().unwrap();
+        let amount = || text("amount").parse::<i128>().unwrap();
         match event.kind {
             "underbid.bank.v1.EventTransferred" => {
                 shift(&mut self.bank, Some(text("sender")), Some(text("receiver")), text("denom"), amount());
@@ -87,7 +88,7 @@ impl Ledger {
 
     fn follow_market(&mut self, event: &AbciEvent) {
         let text = |name: &str| attribute(event, name).unwrap();
-        let amount = |name: &str| text(name).parse::<u128>().unwrap();
+        let amount = |name: &str| text(name).parse::<i128>().unwrap();
         let modules = &self.modules;
         let (pool, escrow, fees) =
             (modules.stake_pool.as_str(), modules.escrow.as_str(), modules.market_fees.as_str());
@@ -137,13 +138,10 @@ impl Ledger {
 }
 
 /// Money leaves one account and comes to another; nobody: it was destroyed or created.
-fn shift(book: &mut Book, from: Option<&str>, to: Option<&str>, denom: &str, amount: u128) {
+fn shift(book: &mut Book, from: Option<&str>, to: Option<&str>, denom: &str, amount: i128) {
     let account = |name: &str| (name.to_owned(), denom.to_owned());
     if let Some(from) = from {
-        let balance = book.entry(account(from)).or_default();
-        *balance = balance
-            .checked_sub(amount)
-            .unwrap_or_else(|| panic!("{from} gives {amount}{denom} that it has not"));
+        *book.entry(account(from)).or_default() -= amount;
     }
     if let Some(to) = to {
         *book.entry(account(to)).or_default() += amount;

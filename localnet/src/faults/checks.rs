@@ -119,10 +119,11 @@ async fn once(bed: &Bed) -> Result<String, Error> {
 async fn agreement(bed: &Bed, height: u64) -> Result<String, Error> {
     let mut expected = None;
     for node in bed.net.validators() {
+        // First what waits for the height: a node that has just been restarted may be behind.
+        let last = bed.net.app_hash_at(node.index(), height).await?;
         let headers = node.rpc().headers(bed.first_height, height).await?;
         let hashes: Vec<(u64, String)> =
             headers.into_iter().map(|header| (header.height, header.app_hash)).collect();
-        let last = bed.net.app_hash_at(node.index(), height).await?;
         let found = (hashes, last);
         let expected = expected.get_or_insert_with(|| found.clone());
         if *expected != found {
