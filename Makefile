@@ -11,7 +11,7 @@ setup:
 
 demo: setup
 	@echo "building the node and the local network; the first time RocksDB takes some minutes" >&2
-	@cargo build --package underbid --package localnet --bins >&2
+	@cargo build --workspace --bins >&2
 	@$(TARGET)/debug/localnet demo $(ARGS)
 
 test: setup
@@ -50,5 +50,5 @@ crash:
 
 # Faults and attacks on real nets, by the rows of docs/faults.md: make faults ARGS="C3 N1", ARGS=--long for the full counts.
 faults: setup
-	@cargo build --package underbid --package localnet --bins >&2
+	@cargo build --workspace --bins >&2
 	@$(TARGET)/debug/localnet faults $(ARGS)
