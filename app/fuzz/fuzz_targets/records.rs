@@ -22,7 +22,7 @@ fn record<R: Record>(bytes: &[u8]) {
 
 fn key<K: Key>(bytes: &[u8]) {
     let Some(key) = K::from_bytes(bytes) else { return };
-    assert_eq!(key.to_bytes(), bytes, "{}", std::any::type_name::<K>());
+    assert_eq!(key.to_bytes().as_slice(), bytes, "{}", std::any::type_name::<K>());
 }
 
 fuzz_target!(|bytes: &[u8]| {
