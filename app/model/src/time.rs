@@ -122,22 +122,8 @@ impl Model {
         ranked.retain(|placed| placed.bid.eff() <= limit);
         let weight = |placed: &Placed| limit - placed.bid.eff() + 1;
         let seed = self.seeds[&height];
-        let hash = Sha256::new()
-            .chain_update("underbid/award/1")
-            .chain_update(&self.chain_id)
-            .chain_update(id.to_be_bytes())
-            .chain_update(order.round.to_be_bytes())
-            .chain_update(seed)
-            .finalize();
-        let mut left = modulo(&hash, ranked.iter().map(|placed| weight(placed)).sum());
-        let mut candidates = ranked.iter();
-        let winner = loop {
-            let candidate = candidates.next().unwrap();
-            if left < weight(candidate) {
-                break *candidate;
-            }
-            left -= weight(candidate);
-        };
+        let weights: Vec<u128> = ranked.iter().map(|placed| weight(placed)).collect();
+        let winner = ranked[self.draw(id, order.round, &seed, &weights)];
 
         self.provider_mut(&winner.provider).stake_locked += winner.bid.lock;
         self.line_mut(&winner.provider, terms.class_id, &winner.bid.zone).leased += terms.count;
@@ -175,6 +161,27 @@ impl Model {
         decided.order.phase = Phase::Leased(lease);
         decided.rounds.push(Round { round: order.round, award, lease: None });
         Ok(())
+    }
+}
+
+impl Model {
+    /// The place that a round's seed draws among weights.
+    fn draw(&self, id: u64, round: u32, seed: &[u8], weights: &[u128]) -> usize {
+        let hash = Sha256::new()
+            .chain_update("underbid/award/1")
+            .chain_update(&self.chain_id)
+            .chain_update(id.to_be_bytes())
+            .chain_update(round.to_be_bytes())
+            .chain_update(seed)
+            .finalize();
+        let mut left = modulo(&hash, weights.iter().sum());
+        for (place, weight) in weights.iter().enumerate() {
+            if left < *weight {
+                return place;
+            }
+            left -= weight;
+        }
+        unreachable!()
     }
 }
 

@@ -18,7 +18,7 @@ record! {
     #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
     #[serde(deny_unknown_fields, default)]
     pub struct Params {
-        /// What an order costs, in ucredit; never returned.
+        /// The least that an order costs, in ucredit; see [`formulas::order_fee`]. Never returned.
         pub order_fee: Amount = 1,
         /// The highest rate of a unit: ucredit a second times 10^18.
         #[serde(with = "json::decimal")]
@@ -33,7 +33,8 @@ record! {
         pub window_blocks_max: u32 = 6,
         /// How many blocks before its close an auction is ending.
         pub soft_blocks: u32 = 7,
-        /// By how much an improvement must undercut its own rate, and a bid in the ending the best, in ppm.
+        /// By how much an improvement must undercut its own rate, and a bid in the ending the best, in ppm; there it grows:
+        /// [`formulas::ending_step_ppm`].
         pub step_ppm: u32 = 8,
         /// The most extensions of an auction.
         pub extensions_max: u32 = 9,
