@@ -16,6 +16,7 @@ use localnet::demo::plot::{Fate, Plan, plans};
 use localnet::demo::stage::{PATIENCE, money, wait_until_active};
 use localnet::grammar::{self, RECORDING};
 use localnet::net::{App, Net, Node, Spec, read_genesis};
+use proto::cosmos::{bank::v1beta1::MsgSend, base::v1beta1::Coin};
 use proto::underbid::escrow::v1::{QueryAccountRequest, QueryAccountResponse};
 use proto::underbid::market::v1::{
     Lease, MsgCloseLease, MsgCloseLeaseResponse, QueryLeaseRequest, QueryLeaseResponse, TenantReason,
@@ -23,6 +24,8 @@ use proto::underbid::market::v1::{
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
+use underbid::client::chain::{Error, SendOptions};
+use underbid::client::tx::any;
 
 /// How long a node may take to catch up.
 const CATCH_UP: Duration = Duration::from_secs(90);
@@ -50,16 +53,73 @@ fn underbid() -> &'static Path {
     })
 }
 
-/// Four validators with a market on which nobody has ordered yet.
-async fn open_market() -> (TempDir, Net, Stage) {
+/// Four validators on which nobody has done anything yet.
+async fn open_quiet_market() -> (TempDir, Net, Stage) {
     let dir = tempfile::tempdir().unwrap();
     let app = App::Underbid { binary: underbid().to_owned(), arguments: RECORDING.map(str::to_owned).into() };
     let genesis = Cast::new().unwrap().complete(read_genesis(&genesis_path()).unwrap()).unwrap();
     let net = Net::up(Spec::new(dir.path().join("net"), app, genesis.clone())).await.unwrap();
-    let mut stage = Stage::open(&net, &genesis).unwrap();
+    let stage = Stage::open(&net, &genesis).unwrap();
+    (dir, net, stage)
+}
+
+/// The same with providers and their bots, but no order.
+async fn open_market() -> (TempDir, Net, Stage) {
+    let (dir, net, mut stage) = open_quiet_market().await;
     stage.prepare().await.unwrap();
     stage.start_bots().await.unwrap();
     (dir, net, stage)
+}
+
+/// Two transactions of one account with one sequence are taken by two nodes: one of them is executed, and who waits for the
+/// other learns soon that it was dropped, and why. What is sent anew for that arrives once.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_sends_through_two_nodes_at_once_loses_and_doubles_nothing() {
+    let _turn = TURN.lock().await;
+    let (_dir, net, stage) = open_quiet_market().await;
+    let (here, there) = (&stage.clients()[0], &stage.clients()[1]);
+    let key = &stage.cast().member("alice").unwrap().key;
+    let keys = [key];
+    let gift = |amount: u32| {
+        let coin = Coin { denom: "uflop".to_owned(), amount: amount.to_string() };
+        let (from_address, to_address) = (key.address().to_string(), key.address().to_string());
+        vec![any(&MsgSend { from_address, to_address, amount: vec![coin] })]
+    };
+    let options = SendOptions { wait: Duration::from_secs(60), ..SendOptions::default() };
+
+    let mut dropped = 0;
+    for amount in 1..=20 {
+        let one = here.prepare(&keys, gift(amount), &options).await.unwrap();
+        let other = there.prepare(&keys, gift(100 + amount), &options).await.unwrap();
+        let (taken, taken_too) = tokio::join!(here.broadcast(&one), there.broadcast(&other));
+        if taken.is_err() || taken_too.is_err() {
+            // One of the two was on the other node before its rival came.
+            let (client, tx) = if taken.is_ok() { (here, &one) } else { (there, &other) };
+            client.wait(tx, options.wait).await.unwrap();
+        } else {
+            let sent = tokio::join!(here.wait(&one, options.wait), there.wait(&other, options.wait));
+            let ((Ok(outcome), Err(error)) | (Err(error), Ok(outcome))) = sent else { panic!("{sent:?}") };
+            assert_eq!(outcome.code, 0);
+            assert!(matches!(&error, Error::Dropped(refusal) if refusal.code == 32), "{error}");
+            dropped += 1;
+            if dropped == 3 {
+                break;
+            }
+        }
+        stage.clients()[2].wait_for_next_block(CATCH_UP).await.unwrap();
+    }
+    assert!(dropped > 0, "two nodes never took both");
+
+    let before = here.account(key.address()).await.unwrap().sequence;
+    for amount in 1..=3 {
+        let (one, other) = tokio::join!(
+            here.send(&keys, gift(200 + amount), &options),
+            there.send(&keys, gift(300 + amount), &options)
+        );
+        assert_ne!(one.unwrap().hash, other.unwrap().hash);
+    }
+    assert_eq!(here.account(key.address()).await.unwrap().sequence, before + 6);
+    net.stop().await;
 }
 
 /// A large order that is served until it is closed.

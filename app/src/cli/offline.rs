@@ -94,7 +94,7 @@ fn broadcast(context: &Context<'_>, flags: &BroadcastFlags) -> Result<(), Failur
     let outcome = block_on(async {
         let client = connect(context).await?;
         client.broadcast(&tx).await?;
-        Ok(client.wait(&tx.hash, Duration::from_secs(flags.wait)).await?)
+        Ok(client.wait(&tx, Duration::from_secs(flags.wait)).await?)
     })?;
     show(context, &outcome)
 }

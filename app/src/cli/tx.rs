@@ -210,7 +210,7 @@ async fn deliver(
     if flags.broadcast == Broadcast::Sync {
         return show_accepted(context, &tx);
     }
-    show(context, &client.wait(&tx.hash, options.wait).await?)
+    show(context, &client.wait(&tx, options.wait).await?)
 }
 
 /// A client of the configured node; its chain must be the configured one.

@@ -31,6 +31,11 @@ const FEE_HEADROOM_PERCENT: u128 = 127;
 const ATTEMPTS_MAX: u32 = 4;
 /// The pause between two looks for a transaction.
 const INCLUSION_POLL: Duration = Duration::from_millis(20);
+/// How often a node is asked again about a transaction that it took and that is in no block yet.
+const ASK_AGAIN: Duration = Duration::from_secs(2);
+/// After so many more blocks CometBFT has indexed what was committed before: it hands a block's events to the index one by
+/// one before it goes on.
+const INDEX_LAG_BLOCKS: u64 = 2;
 
 /// What CometBFT says of a transaction that its mempool or a block has already.
 const KNOWN_TRANSACTION: &str = "tx already exists in cache";
@@ -76,6 +81,9 @@ pub enum Error {
     /// A transaction was refused: before any block, or by the block that holds it.
     #[error("{0}")]
     Refused(Box<Refusal>),
+    /// The mempool took it and dropped it later, because what came before it made it invalid. It is in no block.
+    #[error("the node took the transaction and dropped it later, as a new one would be {0}")]
+    Dropped(Box<Refusal>),
     /// The transaction was not in a block in time. It may still get there.
     #[error("the transaction {hash} was not in a block within {waited:?}; it may still get there")]
     NotIncluded {
@@ -351,24 +359,41 @@ impl Client {
         Err(Error::Refused(Box::new(Refusal { hash: tx.id(), codespace, code, log, outcome: None })))
     }
 
-    /// Waits until a transaction is in a block, whatever the block made of it.
-    pub async fn wait(&self, hash: &[u8; 32], timeout: Duration) -> Result<Outcome, Error> {
+    /// Waits until a transaction that was submitted is in a block, whatever the block made of it. A mempool drops without a
+    /// word what another transaction, a rise of the base fee or the time made invalid, so the node is asked again now and
+    /// then.
+    pub async fn wait(&self, tx: &SignedTx, timeout: Duration) -> Result<Outcome, Error> {
         let started = Instant::now();
+        let mut asked = started;
         loop {
-            if let Some(inclusion) = self.rpc.tx(hash).await? {
+            if let Some(inclusion) = self.rpc.tx(&tx.hash).await? {
                 return Ok(inclusion.into());
             }
             if started.elapsed() >= timeout {
-                return Err(Error::NotIncluded { hash: hex::encode_upper(hash), waited: timeout });
+                return Err(Error::NotIncluded { hash: tx.id(), waited: timeout });
+            }
+            if asked.elapsed() >= ASK_AGAIN {
+                if let Err(Error::Refused(refusal)) = self.broadcast(tx).await {
+                    let inclusion = self.included_by_now(tx, timeout).await?;
+                    return inclusion.ok_or(Error::Dropped(refusal));
+                }
+                asked = Instant::now();
             }
             tokio::time::sleep(INCLUSION_POLL).await;
         }
     }
 
+    /// What a block up to the present one made of a transaction; none where it is in none of them.
+    async fn included_by_now(&self, tx: &SignedTx, timeout: Duration) -> Result<Option<Outcome>, Error> {
+        let height = self.rpc.height().await?;
+        self.rpc.wait_for_height(height.saturating_add(INDEX_LAG_BLOCKS), timeout).await?;
+        Ok(self.rpc.tx(&tx.hash).await?.map(Outcome::from))
+    }
+
     /// Submits a transaction and waits for its block. One that fails there is refused, with its outcome.
     pub async fn broadcast_and_wait(&self, tx: &SignedTx, timeout: Duration) -> Result<Outcome, Error> {
         self.broadcast(tx).await?;
-        succeeded(self.wait(&tx.hash, timeout).await?)
+        succeeded(self.wait(tx, timeout).await?)
     }
 
     /// Prices, signs and submits messages, and waits for their block. The keys are those of the messages' signers, in the
@@ -382,11 +407,17 @@ impl Client {
     ) -> Result<Outcome, Error> {
         let mut attempt = 1;
         loop {
-            let sent = async {
-                let tx = self.prepare(keys, messages.clone(), options).await?;
-                self.broadcast_and_wait(&tx, options.wait).await
+            let accounts = self.accounts(keys).await?;
+            let sent = match self.sign(keys, &accounts, messages.clone(), options).await {
+                Ok(tx) => match self.broadcast_and_wait(&tx, options.wait).await {
+                    Err(Error::Dropped(refusal)) => {
+                        self.overtaken(&tx, &accounts, refusal, options.wait).await
+                    }
+                    sent => sent,
+                },
+                Err(error) => Err(error),
             };
-            match sent.await {
+            match sent {
                 Err(error) if attempt < ATTEMPTS_MAX && error.is_sequence_taken() => {
                     self.wait_for_next_block(options.wait).await?;
                 }
@@ -395,6 +426,29 @@ impl Client {
             }
             attempt += 1;
         }
+    }
+
+    /// What became of a transaction that was dropped: it may be sent anew, as one that was refused, only if it can never be
+    /// executed, because another one used its sequence.
+    async fn overtaken(
+        &self,
+        tx: &SignedTx,
+        accounts: &[Account],
+        refusal: Box<Refusal>,
+        timeout: Duration,
+    ) -> Result<Outcome, Error> {
+        if !is_sdk(&refusal.codespace, refusal.code, code::WRONG_SEQUENCE) {
+            return Err(Error::Dropped(refusal));
+        }
+        let mut is_used = false;
+        for account in accounts {
+            is_used |= self.account(account.address).await?.sequence > account.sequence;
+        }
+        if !is_used {
+            return Err(Error::Dropped(refusal));
+        }
+        // The use that was just seen may have been its own.
+        succeeded(self.included_by_now(tx, timeout).await?.ok_or(Error::Refused(refusal))?)
     }
 
     /// Waits for another block: until then an account reads as before, whatever of it waits in the mempool.
@@ -411,14 +465,29 @@ impl Client {
         messages: Vec<Any>,
         options: &SendOptions,
     ) -> Result<SignedTx, Error> {
+        let accounts = self.accounts(keys).await?;
+        self.sign(keys, &accounts, messages, options).await
+    }
+
+    async fn accounts(&self, keys: &[&Key]) -> Result<Vec<Account>, Error> {
         let mut accounts = Vec::with_capacity(keys.len());
         for key in keys {
             accounts.push(self.account(key.address()).await?);
         }
+        Ok(accounts)
+    }
+
+    async fn sign(
+        &self,
+        keys: &[&Key],
+        accounts: &[Account],
+        messages: Vec<Any>,
+        options: &SendOptions,
+    ) -> Result<SignedTx, Error> {
         let mut draft = self.draft(messages, options);
-        self.price(&mut draft, &accounts, options).await?;
+        self.price(&mut draft, accounts, options).await?;
         let signers: Vec<Signer<'_>> =
-            keys.iter().zip(&accounts).map(|(key, account)| account.signer(key)).collect();
+            keys.iter().zip(accounts).map(|(key, account)| account.signer(key)).collect();
         Ok(draft.sign(&self.chain_id, &signers))
     }
 

@@ -119,7 +119,7 @@ impl Sender {
 
     fn write_down(&self, message: String, error: &chain::Error) {
         let (stage, codespace, code, log) = match error {
-            chain::Error::Refused(refusal) => {
+            chain::Error::Refused(refusal) | chain::Error::Dropped(refusal) => {
                 let stage = if refusal.outcome.is_some() { "block" } else { "mempool" };
                 (stage, refusal.codespace.clone(), refusal.code, refusal.log.clone())
             }
