@@ -13,7 +13,8 @@ use proto::cosmos::base::abci::v1beta1::TxMsgData;
 use crate::{
     ante::{self, Paid},
     modules::{self, AppState},
-    signatures::{Checked, Facts, SignatureCache, in_parallel},
+    pipeline,
+    signatures::{Checked, Facts, SignatureCache},
     tx::{Purpose, Tx},
 };
 
@@ -162,25 +163,29 @@ pub fn execute(
 ) -> Result<Candidate, Fatal> {
     let state = base.state();
     let last = chain::last_block(&state)?;
-    let txs = decode_and_check(&state, &last, &block.txs, signatures)?;
-
-    let mut ctx = Ctx::new(state, Mode::Deliver, next_block(&last, block));
+    let mut ctx = Ctx::new(Arc::clone(&state), Mode::Deliver, next_block(&last, block));
     modules::begin_block(&mut ctx, &block.hash)?;
     let mut block_events = ctx.take_events();
-    let mut ran = Vec::with_capacity(txs.len());
-    let (mut gas_used, mut base_fees) = (0u64, Amount::ZERO);
-    for tx in txs {
-        let one = match tx {
-            Ok(tx) => run_tx(&mut ctx, tx, signatures)?,
-            Err(reject) => Ran::refused(reject),
-        };
-        gas_used = gas_used.saturating_add(one.result.gas_used);
-        base_fees = base_fees.plus(one.base_fee()).unwrap_or(Amount::MAX);
-        ran.push(one);
-    }
-    modules::end_block(&mut ctx, gas_used, base_fees)?;
+    let run_all = |txs: &mut dyn Iterator<Item = Result<Tx, Reject>>, done: &mut dyn FnMut(Ran)| {
+        let (mut gas_used, mut base_fees) = (0u64, Amount::ZERO);
+        for tx in txs {
+            let one = match tx {
+                Ok(tx) => run_tx(&mut ctx, tx, signatures)?,
+                Err(reject) => Ran::refused(reject),
+            };
+            gas_used = gas_used.saturating_add(one.result.gas_used);
+            base_fees = base_fees.plus(one.base_fee()).unwrap_or(Amount::MAX);
+            done(one);
+        }
+        modules::end_block(&mut ctx, gas_used, base_fees)?;
+        Ok::<u64, Fatal>(gas_used)
+    };
+    let decode = |bytes: &Vec<u8>| decode_and_check(&state, &last, bytes, signatures);
+    let (gas_used, shown) = pipeline::run(&block.txs, decode, run_all, Ran::into_result_and_leaf);
+    let gas_used = gas_used?;
     block_events.extend(ctx.take_events());
-    let (tx_results, mut leaves) = shown(ran);
+    let (tx_results, leaves): (Vec<_>, Vec<_>) = shown.into_iter().unzip();
+    let mut leaves: Vec<[u8; 32]> = leaves.into_iter().flatten().collect();
     leaves.push(chain::event_leaf(&block_events));
     chain::seal(&mut ctx, leaves).map_err(as_fatal)?;
 
@@ -214,36 +219,22 @@ fn next_block(last: &Block, block: &RawBlock) -> Block {
     }
 }
 
-/// What a block's transactions show, made on all cores: their results with events, and their leaves of the event log.
-fn shown(ran: Vec<Ran>) -> (Vec<TxResult>, Vec<[u8; 32]>) {
-    let shown = in_parallel(&ran, |one| (one.shown(), one.leaf()));
-    let mut leaves = Vec::with_capacity(ran.len());
-    let results = ran.into_iter().zip(shown).map(|(one, (events, leaf))| {
-        leaves.extend(leaf);
-        TxResult { events, ..one.result }
-    });
-    (results.collect(), leaves)
-}
-
-/// Decodes a block's transactions and checks their signatures against the accounts as they are before the block, on all
-/// cores. The ante checks those again whose accounts the block's own earlier transactions have changed.
+/// Decodes a transaction and checks its signatures against the accounts as they are before the block. The ante checks those
+/// again whose accounts the block's own earlier transactions have changed.
 fn decode_and_check(
     state: &Arc<dyn View>,
     last: &Block,
-    txs: &[Vec<u8>],
+    bytes: &[u8],
     signatures: &SignatureCache,
-) -> Result<Vec<Result<Tx, Reject>>, Fatal> {
-    let decoded = in_parallel(txs, |bytes| {
-        let mut tx = Tx::decode(bytes, last.app_version, Purpose::Execute)?;
-        // A failing read is met again, and reported, by the ante.
-        let ctx = Ctx::new(Arc::clone(state), Mode::Query, last.clone());
-        if let Ok(Some(facts)) = expected_facts(&ctx, &tx) {
-            let good = signatures.check(&tx, &facts, &last.chain_id);
-            tx.checked = Some(Checked { facts, good });
-        }
-        Ok(tx)
-    });
-    Ok(decoded)
+) -> Result<Tx, Reject> {
+    let mut tx = Tx::decode(bytes, last.app_version, Purpose::Execute)?;
+    // A failing read is met again, and reported, by the ante.
+    let ctx = Ctx::new(Arc::clone(state), Mode::Query, last.clone());
+    if let Ok(Some(facts)) = expected_facts(&ctx, &tx) {
+        let good = signatures.check(&tx, &facts, &last.chain_id);
+        tx.checked = Some(Checked { facts, good });
+    }
+    Ok(tx)
 }
 
 fn expected_facts(ctx: &Ctx, tx: &Tx) -> Result<Option<Vec<Facts>>> {
@@ -295,6 +286,11 @@ impl Ran {
     /// The whole result.
     pub fn into_result(self) -> TxResult {
         TxResult { events: self.shown(), ..self.result }
+    }
+
+    fn into_result_and_leaf(self) -> (TxResult, Option<[u8; 32]>) {
+        let leaf = self.leaf();
+        (self.into_result(), leaf)
     }
 }
 

@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::as_conversions))]
 
 pub mod abci;
+pub mod allocator;
 pub mod ante;
 pub mod app;
 pub mod cli;
@@ -18,6 +19,7 @@ pub mod mempool;
 pub mod metrics;
 pub mod modules;
 pub mod node;
+pub mod pipeline;
 pub mod proposal;
 mod queries;
 pub mod query;

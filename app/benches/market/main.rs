@@ -36,6 +36,7 @@ const START: &str = "start-up";
 const SMALL_CACHE: usize = 1 << 20;
 
 fn main() {
+    underbid::allocator::keep_freed_memory();
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == START) {
         return start_up(Path::new(&arguments[at + 1]), arguments[at + 2].parse().unwrap());

@@ -21,7 +21,7 @@ use underbid::{
     execute::{RawBlock, TxResult},
     metrics::Metrics,
     modules::{AppState, STORES},
-    signatures::in_parallel,
+    pipeline,
 };
 
 pub const CHAIN_ID: &str = "bench-1";
@@ -62,7 +62,8 @@ pub struct World {
 impl World {
     /// The chain after its first block, which brings the genesis state to disk.
     pub fn new(directory: &Path, size: Size) -> Self {
-        let keys: Vec<Key> = in_parallel(&(1..=PROVIDERS).collect::<Vec<_>>(), |number| key(*number));
+        let numbers: Vec<u64> = (1..=PROVIDERS).collect();
+        let keys: Vec<Key> = in_parallel(&numbers, |number| key(*number));
         let store = open(directory, Options::new(STORES).cache_bytes);
         let app = App::open(store.clone(), Metrics::default()).unwrap();
         app.init_chain(CHAIN_ID, 1, GENESIS_S, genesis(&keys, size)).unwrap();
@@ -344,4 +345,8 @@ fn award(winner: Address) -> Award {
         bidders: 1,
         rows: vec![row],
     }
+}
+
+fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    pipeline::run(items, work, |done, give| done.for_each(give), |result| result).1
 }

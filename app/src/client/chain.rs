@@ -1,5 +1,7 @@
 //! A chain as a client sees it: accounts, prices, simulation, and a transaction's way into a block.
 
+mod error;
+
 use std::{
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -20,8 +22,11 @@ use proto::{
 use super::{
     keys::Key,
     rpc::{self, Event, Rpc},
-    tx::{Draft, Outcome, ResponseError, SignedTx, Signer},
+    tx::{Draft, Outcome, SignedTx, Signer},
 };
+use error::{code, refused_simulation};
+
+pub use error::{Error, Refusal};
 
 /// What a transaction is allowed beyond its simulated gas: the state may change until it runs.
 pub const GAS_ADJUSTMENT_PERCENT: u32 = 130;
@@ -39,95 +44,6 @@ const INDEX_LAG_BLOCKS: u64 = 2;
 
 /// What CometBFT says of a transaction that its mempool or a block has already.
 const KNOWN_TRANSACTION: &str = "tx already exists in cache";
-
-/// ABCI codes of the codespace `sdk` that a client acts on.
-mod code {
-    pub(super) const INSUFFICIENT_FEE: u32 = 13;
-    pub(super) const NOT_FOUND: u32 = 22;
-    pub(super) const WRONG_SEQUENCE: u32 = 32;
-}
-
-/// Why the chain did not do it.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The node did not answer, or not in a form that is known.
-    #[error(transparent)]
-    Rpc(#[from] rpc::Error),
-    /// A query was refused.
-    #[error("{}", plain(log))]
-    Query {
-        /// What was asked.
-        path: String,
-        /// Whose code it is.
-        codespace: String,
-        /// The code, as `22` of `sdk` for what does not exist.
-        code: u32,
-        /// The reason in words, as ABCI gives it.
-        log: String,
-    },
-    /// A transaction that was tried out is one that a block would refuse.
-    #[error("a block would refuse it: {codespace} {code}: {log}")]
-    Simulation {
-        /// Whose code it is.
-        codespace: String,
-        /// The code.
-        code: u32,
-        /// What was expected.
-        log: String,
-    },
-    /// The account has never received anything.
-    #[error("the account {0} does not exist: it begins with the first money that it receives")]
-    UnknownAccount(Address),
-    /// A transaction was refused: before any block, or by the block that holds it.
-    #[error("{0}")]
-    Refused(Box<Refusal>),
-    /// The mempool took it and dropped it later, because what came before it made it invalid. It is in no block.
-    #[error("the node took the transaction and dropped it later, as a new one would be {0}")]
-    Dropped(Box<Refusal>),
-    /// The transaction was not in a block in time. It may still get there.
-    #[error("the transaction {hash} was not in a block within {waited:?}; it may still get there")]
-    NotIncluded {
-        /// The hash in upper-case hexadecimal.
-        hash: String,
-        /// How long was waited.
-        waited: Duration,
-    },
-    /// An answer of the application has another form than expected.
-    #[error("unexpected answer to {path}: {why}")]
-    Answer {
-        /// What was asked.
-        path: String,
-        /// What was expected.
-        why: String,
-    },
-    /// A response has another form than its message's.
-    #[error(transparent)]
-    Response(#[from] ResponseError),
-    /// The fee does not fit a number.
-    #[error("the fee for {gas} gas at {atto_per_gas} times 10^-18 a unit is too large to be paid")]
-    FeeOverflow {
-        /// The gas limit.
-        gas: u64,
-        /// The base fee.
-        atto_per_gas: u128,
-    },
-}
-
-/// Why a transaction was refused.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("refused by {codespace} with code {code}: {log}")]
-pub struct Refusal {
-    /// The hash in upper-case hexadecimal.
-    pub hash: String,
-    /// Whose code it is.
-    pub codespace: String,
-    /// The code.
-    pub code: u32,
-    /// What was expected.
-    pub log: String,
-    /// What the block made of it; none where it never got into one.
-    pub outcome: Option<Outcome>,
-}
 
 /// An account, as its signer needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -437,7 +353,7 @@ impl Client {
         refusal: Box<Refusal>,
         timeout: Duration,
     ) -> Result<Outcome, Error> {
-        if !is_sdk(&refusal.codespace, refusal.code, code::WRONG_SEQUENCE) {
+        if !refusal.is_sequence_taken() {
             return Err(Error::Dropped(refusal));
         }
         let mut is_used = false;
@@ -523,39 +439,6 @@ pub fn succeeded(outcome: Outcome) -> Result<Outcome, Error> {
     })))
 }
 
-impl Error {
-    /// Another transaction of the signer came first: the sequence was used, or is by one that waits in the mempool.
-    pub fn is_sequence_taken(&self) -> bool {
-        match self {
-            Self::Refused(refusal) => {
-                refusal.outcome.is_none() && is_sdk(&refusal.codespace, refusal.code, code::WRONG_SEQUENCE)
-            }
-            Self::Simulation { codespace, code, .. } => is_sdk(codespace, *code, code::WRONG_SEQUENCE),
-            _ => false,
-        }
-    }
-
-    /// The base fee rose above the fee before the mempool had it.
-    fn is_fee_overtaken(&self) -> bool {
-        matches!(self, Self::Refused(refusal)
-            if refusal.outcome.is_none() && is_sdk(&refusal.codespace, refusal.code, code::INSUFFICIENT_FEE))
-    }
-}
-
-fn is_sdk(codespace: &str, code: u32, expected: u32) -> bool {
-    codespace == "sdk" && code == expected
-}
-
-/// A query that fails with another code than queries have is a simulation that a module refused; gRPC calls it unknown.
-fn refused_simulation(error: Error) -> Error {
-    match error {
-        Error::Query { codespace, code, log, .. } if log.contains("code = Unknown desc = ") => {
-            Error::Simulation { codespace, code, log: plain(&log).to_owned() }
-        }
-        other => other,
-    }
-}
-
 fn with_percent(gas: u64, percent: u32) -> u64 {
     let product = u128::from(gas).saturating_mul(u128::from(percent.max(100)));
     u64::try_from(product.div_ceil(100)).unwrap_or(u64::MAX)
@@ -582,12 +465,6 @@ fn event(event: proto::tendermint::abci::Event) -> Event {
         kind: event.r#type,
         attributes: attributes.map(|a| rpc::Attribute { key: a.key, value: a.value }).collect(),
     }
-}
-
-/// A query's reason without the words that gRPC puts around it.
-fn plain(log: &str) -> &str {
-    let inner = log.split_once(" desc = ").map_or(log, |(_, reason)| reason);
-    inner.strip_suffix(": key not found").unwrap_or(inner)
 }
 
 #[cfg(test)]
@@ -618,12 +495,5 @@ mod tests {
         let times: std::collections::BTreeSet<(i64, i32)> =
             (0..1_000).map(|_| timeout_timestamp(ahead)).map(|time| (time.seconds, time.nanos)).collect();
         assert_eq!(times.len(), 1_000);
-    }
-
-    #[test]
-    fn a_query_error_is_shown_without_the_words_around_it() {
-        let log = "rpc error: code = NotFound desc = order 5 not found: key not found";
-        assert_eq!(plain(log), "order 5 not found");
-        assert_eq!(plain("something else"), "something else");
     }
 }

@@ -263,7 +263,7 @@ impl Ctx {
         limit: u32,
     ) -> Result<Vec<(Bytes, Bytes)>, Fatal> {
         self.count(|c| c.scans = c.scans.saturating_add(1));
-        self.overlay.borrow().scan(self.view.as_ref(), space, range, limit)
+        self.overlay.borrow_mut().scan(self.view.as_ref(), space, range, limit)
     }
 }
 

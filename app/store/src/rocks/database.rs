@@ -27,6 +27,11 @@ const LOG_BYTES_MAX: u64 = 128 << 20;
 const OPEN_FILES_MAX: i32 = 512;
 /// Bloom filters of 10 bits a key let a read of an absent key miss a file with 99 % certainty.
 const BLOOM_BITS: f64 = 10.0;
+/// Of the write buffer: 1.3 MB for up to half a million rows, 20 bits each.
+const MEMTABLE_BLOOM_RATIO: f64 = 0.02;
+/// A batch is sorted in each family, so the place of a key in the memtable is near that of the one before: the search for
+/// it begins there. RocksDB remembers a place for each first byte. This takes a tenth off the time of a bid.
+const SORTED_WRITES: &str = "memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.1";
 /// Blocks of 8 kB: half the index of the default 4 kB, and still one read of the disk.
 const BLOCK_BYTES: usize = 8 << 10;
 
@@ -44,8 +49,7 @@ impl Database {
         options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
         // One cache for all families, indexes and filters in it, so that memory has one bound.
         let cache = Cache::new_lru_cache(cache_bytes);
-        let families =
-            layout::FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
+        let families = families(&cache)?;
         let db = DB::open_cf_descriptors(&options, path, families).map_err(failed)?;
         Ok(Self { db, sync })
     }
@@ -55,8 +59,7 @@ impl Database {
         let mut options = DbOptions::default();
         options.set_max_open_files(OPEN_FILES_MAX);
         let cache = Cache::new_lru_cache(cache_bytes);
-        let families =
-            layout::FAMILIES.map(|name| ColumnFamilyDescriptor::new(name, family_options(name, &cache)));
+        let families = families(&cache)?;
         // The log of writes may hold what no file has yet: it is read, not replayed to disk.
         let db = DB::open_cf_descriptors_read_only(&options, path, families, false).map_err(failed)?;
         Ok(Self { db, sync: false })
@@ -156,8 +159,6 @@ impl Database {
     pub(super) fn write(&self, batch: WriteBatch) -> Result<(), Fatal> {
         let mut options = WriteOptions::default();
         options.set_sync(self.sync);
-        // The batch is sorted, so the place of a key in the memtable is near that of the one before.
-        options.set_memtable_insert_hint_per_batch(true);
         self.db.write_opt(batch, &options).map_err(failed)
     }
 
@@ -198,7 +199,12 @@ impl Rows<'_> {
     }
 }
 
-fn family_options(name: &str, cache: &Cache) -> DbOptions {
+fn families(cache: &Cache) -> Result<Vec<ColumnFamilyDescriptor>, Fatal> {
+    let family = |name: &'static str| Ok(ColumnFamilyDescriptor::new(name, family_options(name, cache)?));
+    layout::FAMILIES.into_iter().map(family).collect()
+}
+
+fn family_options(name: &str, cache: &Cache) -> Result<DbOptions, Fatal> {
     let mut blocks = BlockBasedOptions::default();
     blocks.set_block_cache(cache);
     blocks.set_block_size(BLOCK_BYTES);
@@ -208,12 +214,17 @@ fn family_options(name: &str, cache: &Cache) -> DbOptions {
     if name == layout::STATE || name == layout::DERIVED {
         blocks.set_bloom_filter(BLOOM_BITS, false);
     }
-    let mut options = DbOptions::default();
+    let mut options = DbOptions::default().get_options_from_string(SORTED_WRITES).map_err(failed)?;
     options.set_block_based_table_factory(&blocks);
     options.set_write_buffer_size(WRITE_BUFFER_BYTES);
+    if name == layout::STATE || name == layout::DERIVED {
+        // What is in no memtable, such as a bid that is not there yet, is not searched for in its list.
+        options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO);
+        options.set_memtable_whole_key_filtering(true);
+    }
     // Records are short and alike: lz4 halves them and costs reads nothing that shows.
     options.set_compression_type(DBCompressionType::Lz4);
-    options
+    Ok(options)
 }
 
 pub(super) fn failed(error: rocksdb::Error) -> Fatal {

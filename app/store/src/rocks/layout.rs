@@ -13,7 +13,7 @@
 //! order stays.
 
 use bytes::Bytes;
-use kernel::{AppHash, Space, StoreId};
+use kernel::{AppHash, KeyBuf, Space, StoreId};
 
 /// The version of this layout. A home of another one is refused by name.
 pub(super) const FORMAT: u32 = 1;
@@ -85,8 +85,10 @@ pub(super) fn write_record(space: Space, key: &[u8], out: &mut Vec<u8>) {
 }
 
 /// A record's name among those of all spaces.
-pub(super) fn cached(space: Space, key: &[u8]) -> Vec<u8> {
-    [space_bytes(space).as_slice(), key].concat()
+pub(super) fn cached(space: Space, key: &[u8]) -> KeyBuf {
+    let mut name = KeyBuf::from_slice(&space_bytes(space));
+    name.extend_from_slice(key);
+    name
 }
 
 /// The first key behind all of a space; `None`: the family ends with it.

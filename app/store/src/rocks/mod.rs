@@ -17,6 +17,7 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use kernel::{AppHash, Backend, Change, Changes, Fatal, HeightError, Proof, Space, Staged, StoreId, View};
 use rocksdb::{ColumnFamily, WriteBatch};
 
@@ -153,12 +154,11 @@ impl Backend for RocksBackend {
             first: before.map_or(height, |last| last.first),
             pruned_to: height.saturating_sub(core.history).max(before.map_or(0, |last| last.pruned_to)),
         };
-        let batch = core.commit_batch(&last, &changes, &writer)?;
         core.writing.store(height, SeqCst);
-        // The cache follows while the batch is written: it serves no view until the commit is complete, nor after a
-        // failure.
-        let (written, ()) =
-            hash::both(changes.len(), move || core.database.write(batch), || core.rows.advance(&changes));
+        // The cache follows while the batch is made and written, which takes as long: it serves no view until the commit is
+        // complete, nor after a failure.
+        let commit = || core.database.write(core.commit_batch(&last, &changes, &writer)?);
+        let (written, ()) = hash::both(changes.len(), commit, || core.rows.advance(&changes));
         writer.or_fail(written)?;
         writer.chain_id_is_stored();
         let adopted = write(&core.forest).commit(nodes, height);
@@ -252,7 +252,7 @@ impl RocksBackend {
 impl Core {
     /// State, derived entries, undo, height and app hash of a block, each family in the order of its keys.
     fn commit_batch(&self, last: &Last, changes: &Changes, writer: &Writer) -> Result<WriteBatch, Fatal> {
-        let mut batch = WriteBatch::default();
+        let mut batch = WriteBatch::with_capacity_bytes(batch_bytes(changes));
         let mut records = self.records()?;
         let undo = self.database.family(layout::UNDO)?;
         let (mut row, mut old, mut listed) = (Vec::new(), Vec::new(), Vec::new());
@@ -346,6 +346,20 @@ impl Core {
         self.rows.clear();
         Ok(())
     }
+}
+
+/// About the bytes of a commit's batch, rather more than fewer: a batch that grows is copied each time that it doubles.
+fn batch_bytes(changes: &Changes) -> usize {
+    /// Tags, lengths, prefixes and heights of a record, its undo and its place in the list.
+    const FRAMES_BYTES: usize = 64;
+    let value = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+    let bytes = |((_, key), change): (&(Space, Bytes), &Change)| {
+        let keys = key.len().saturating_mul(3);
+        keys.saturating_add(value(&change.old))
+            .saturating_add(value(&change.new))
+            .saturating_add(FRAMES_BYTES)
+    };
+    changes.iter().map(bytes).fold(FRAMES_BYTES, usize::saturating_add)
 }
 
 impl Records<'_> {

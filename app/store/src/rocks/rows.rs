@@ -45,7 +45,7 @@ impl RowCache {
         if let Some(mut slot) = self.slot(&name)
             && is_latest()
         {
-            *slot = row(name, value);
+            put(&mut slot, &name, value);
         }
     }
 
@@ -54,7 +54,7 @@ impl RowCache {
         for ((space, key), change) in changes {
             let name = layout::cached(*space, key);
             if let Some(mut slot) = self.slot(&name) {
-                *slot = row(name, change.new.clone());
+                put(&mut slot, &name, change.new.clone());
             }
         }
     }
@@ -63,17 +63,34 @@ impl RowCache {
         self.slots.iter().for_each(|slot| *lock(slot) = None);
     }
 
-    /// The slot of a row, by FNV-1a over its name. Names made to collide cost only reads.
+    /// The slot of a row. Names made to collide cost only reads.
     fn slot(&self, name: &[u8]) -> Option<MutexGuard<'_, Option<Row>>> {
-        let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        let hash = name.iter().fold(0xcbf2_9ce4_8422_2325, mix);
         let slots = u64::try_from(self.slots.len()).ok()?;
-        let index = usize::try_from(hash.checked_rem(slots)?).ok()?;
+        let index = usize::try_from(spread(name).checked_rem(slots)?).ok()?;
         self.slots.get(index).map(lock)
     }
 }
 
-fn row(name: Vec<u8>, value: Option<Bytes>) -> Option<Row> {
-    let fits = value.as_ref().is_none_or(|value| value.len() <= VALUE_BYTES_MAX);
-    fits.then(|| Row { name: name.into(), value })
+fn put(slot: &mut Option<Row>, name: &[u8], value: Option<Bytes>) {
+    if value.as_ref().is_some_and(|value| value.len() > VALUE_BYTES_MAX) {
+        *slot = None;
+        return;
+    }
+    match slot {
+        Some(row) if *row.name == *name => row.value = value,
+        _ => *slot = Some(Row { name: name.into(), value }),
+    }
+}
+
+/// A number that depends on all bytes of a name, eight at a time: multiplied by 2^64 over the golden ratio, an odd number,
+/// and the upper half, where a product is mixed best, folded into the lower.
+fn spread(name: &[u8]) -> u64 {
+    let mix = |sum: u64, word: u64| {
+        let product = (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        product ^ (product >> 32)
+    };
+    let (words, rest) = name.as_chunks::<8>();
+    let sum = words.iter().map(|word| u64::from_le_bytes(*word)).fold(0, mix);
+    let last = rest.iter().fold(0, |last: u64, byte| (last << 8) | u64::from(*byte));
+    mix(sum, last ^ u64::try_from(name.len()).unwrap_or_default().rotate_right(8))
 }
