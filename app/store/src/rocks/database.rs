@@ -9,7 +9,7 @@ use rocksdb::{
     DBRecoveryMode, Options as DbOptions, ReadOptions, WriteBatch, WriteOptions,
 };
 
-use super::layout;
+use super::{layout, logs};
 use crate::history::{Row, Undo};
 
 /// The open database.
@@ -37,6 +37,7 @@ const BLOCK_BYTES: usize = 8 << 10;
 
 impl Database {
     pub(super) fn open(path: &Path, cache_bytes: usize, sync: bool) -> Result<Self, Fatal> {
+        logs::check(path)?;
         let mut options = DbOptions::default();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
@@ -56,6 +57,7 @@ impl Database {
 
     /// Opens what is there; nothing can be written to it.
     pub(super) fn open_read_only(path: &Path, cache_bytes: usize) -> Result<Self, Fatal> {
+        logs::check(path)?;
         let mut options = DbOptions::default();
         options.set_max_open_files(OPEN_FILES_MAX);
         let cache = Cache::new_lru_cache(cache_bytes);

@@ -4,6 +4,7 @@ mod archive;
 mod database;
 mod hints;
 mod layout;
+mod logs;
 mod open;
 mod prune;
 mod rows;
