@@ -42,6 +42,16 @@ pub fn run<I: Sync, P: Send, R: Send, S: Send, T>(
     body: impl FnOnce(&mut dyn Iterator<Item = P>, &mut dyn FnMut(R)) -> T,
     after: impl Fn(R) -> S + Sync,
 ) -> (T, Vec<S>) {
+    run_with(helpers(items.len()), items, before, body, after)
+}
+
+fn run_with<I: Sync, P: Send, R: Send, S: Send, T>(
+    helpers: usize,
+    items: &[I],
+    before: impl Fn(&I) -> P + Sync,
+    body: impl FnOnce(&mut dyn Iterator<Item = P>, &mut dyn FnMut(R)) -> T,
+    after: impl Fn(R) -> S + Sync,
+) -> (T, Vec<S>) {
     let (sender, ran) = mpsc::channel();
     let chunks: Vec<&[I]> = items.chunks(CHUNK).collect();
     let line = Line {
@@ -58,7 +68,7 @@ pub fn run<I: Sync, P: Send, R: Send, S: Send, T>(
         line.finish();
     };
     let returned = thread::scope(|scope| {
-        for _ in 0..helpers(items.len()) {
+        for _ in 0..helpers {
             // A machine that is out of threads does it all on this one.
             let builder = thread::Builder::new().name("pipeline".into());
             if builder.spawn_scoped(scope, help).is_err() {
@@ -137,7 +147,9 @@ mod tests {
 
     #[test]
     fn the_middle_sees_all_in_order_and_the_results_keep_it() {
-        for count in [0, 1, CHUNK, PARALLEL_MIN - 1, PARALLEL_MIN, 5_000] {
+        for (count, helpers) in
+            [0, 1, CHUNK, CHUNK + 1, 5_000].into_iter().flat_map(|n| [(n, 0), (n, 1), (n, 5)])
+        {
             let items: Vec<usize> = (0..count).collect();
             let mut seen = Vec::new();
             let body = |source: &mut dyn Iterator<Item = usize>, give: &mut dyn FnMut(usize)| {
@@ -147,7 +159,7 @@ mod tests {
                 }
                 "done"
             };
-            let (returned, results) = run(&items, |item| item * 3, body, |item| item + 1);
+            let (returned, results) = run_with(helpers, &items, |item| item * 3, body, |item| item + 1);
             assert_eq!(returned, "done");
             assert_eq!(seen, items.iter().map(|item| item * 3).collect::<Vec<_>>());
             assert_eq!(results, items.iter().map(|item| item * 3 + 1).collect::<Vec<_>>());
@@ -157,13 +169,15 @@ mod tests {
     #[test]
     fn a_body_may_stop_early() {
         let items: Vec<u32> = (0..1_000).collect();
-        let body = |source: &mut dyn Iterator<Item = u32>, give: &mut dyn FnMut(u32)| {
-            source.take(100).for_each(give);
-            Err::<(), _>("enough")
-        };
-        let (returned, results) = run(&items, |item| *item, body, |item| item);
-        assert_eq!(returned, Err("enough"));
-        assert_eq!(results, (0..100).collect::<Vec<_>>());
+        for helpers in [0, 3] {
+            let body = |source: &mut dyn Iterator<Item = u32>, give: &mut dyn FnMut(u32)| {
+                source.take(100).for_each(give);
+                Err::<(), _>("enough")
+            };
+            let (returned, results) = run_with(helpers, &items, |item| *item, body, |item| item);
+            assert_eq!(returned, Err("enough"));
+            assert_eq!(results, (0..100).collect::<Vec<_>>());
+        }
     }
 
     #[test]
@@ -172,21 +186,17 @@ mod tests {
         let check = |number: u32, bad: u32| assert_ne!(number, bad, "planted");
         for (first, second, third) in [(500, 9_999, 9_999), (9_999, 500, 9_999), (9_999, 9_999, 500)] {
             let played = std::panic::catch_unwind(|| {
+                let prepare = |item: &u32| {
+                    check(*item, first);
+                    *item
+                };
                 let body = |source: &mut dyn Iterator<Item = u32>, give: &mut dyn FnMut(u32)| {
                     for number in source {
                         check(number, second);
                         give(number);
                     }
                 };
-                run(
-                    &items,
-                    |item| {
-                        check(*item, first);
-                        *item
-                    },
-                    body,
-                    |item| check(item, third),
-                )
+                run_with(3, &items, prepare, body, |item| check(item, third))
             });
             assert!(played.is_err());
         }
