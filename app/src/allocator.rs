@@ -11,7 +11,7 @@ const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 /// found and cleared again by the system: with 10,000 bids a block that was a seventh of the whole processor time.
 const KEEP_MS: c_long = 10_000;
 
-/// Lets the process keep what it frees for some seconds. To be called first in `main`.
+/// Lets the process keep what it frees for some seconds, from now on.
 pub fn keep_freed_memory() {
     // SAFETY: the call stores a number in a table of the allocator, under no condition but that the option exists.
     unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, KEEP_MS) }

@@ -10,6 +10,7 @@ use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
     abci::{Abci, server},
+    allocator,
     app::App,
     config::{self, Config},
     grpc,
@@ -125,6 +126,8 @@ pub fn check_derived(store: &RocksBackend, view: &dyn kernel::View) -> Result<()
 pub fn start(config: &Config) -> Result<(), Error> {
     let store = open(config)?;
     let app = Arc::new(App::open(store.clone(), Metrics::default())?);
+    // From here on: what opening has freed need not stay.
+    allocator::keep_freed_memory();
     let server = server::Server::bind(&config.abci, server::Options::default())?;
     let committed = app.committed();
     tracing::info!(

@@ -36,11 +36,11 @@ const START: &str = "start-up";
 const SMALL_CACHE: usize = 1 << 20;
 
 fn main() {
-    underbid::allocator::keep_freed_memory();
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == START) {
         return start_up(Path::new(&arguments[at + 1]), arguments[at + 2].parse().unwrap());
     }
+    underbid::allocator::keep_freed_memory();
     machine();
     println!("\n{:<58}{:>12}{:>12}{:>12}", "", "least", "middle", "most");
     let only = std::env::var("BENCH_ONLY").unwrap_or_default();
