@@ -87,29 +87,28 @@ impl Overlay {
         key: &[u8],
         value: Option<Bytes>,
     ) -> Result<(), Fatal> {
-        if !self.replace(space, key, &value) {
-            let base = view.get(space, key)?;
-            let place = self.insert(space, key, Slot { base: base.clone(), now: value });
-            self.journal.push((place, base));
-        }
+        let before = match self.slots.get_full_mut(&NameRef(space, key)) {
+            Some((place, _, slot)) => (place, std::mem::replace(&mut slot.now, value)),
+            None => {
+                let base = view.get(space, key)?;
+                (self.insert(space, key, Slot { base: base.clone(), now: value }), base)
+            }
+        };
+        self.journal.push(before);
         Ok(())
     }
 
     /// Writes or removes an index entry: the caller knows from the record whether it is in the view.
     pub fn put_derived(&mut self, space: Space, key: &[u8], present: bool) {
         let marker = |present: bool| present.then(Bytes::new);
-        if !self.replace(space, key, &marker(present)) {
-            let slot = Slot { base: marker(!present), now: marker(present) };
-            let place = self.insert(space, key, slot);
-            self.journal.push((place, marker(!present)));
-        }
-    }
-
-    /// Writes a key that has a slot already.
-    fn replace(&mut self, space: Space, key: &[u8], value: &Option<Bytes>) -> bool {
-        let Some((place, _, slot)) = self.slots.get_full_mut(&NameRef(space, key)) else { return false };
-        self.journal.push((place, std::mem::replace(&mut slot.now, value.clone())));
-        true
+        let before = match self.slots.get_full_mut(&NameRef(space, key)) {
+            Some((place, _, slot)) => (place, std::mem::replace(&mut slot.now, marker(present))),
+            None => {
+                let slot = Slot { base: marker(!present), now: marker(present) };
+                (self.insert(space, key, slot), marker(!present))
+            }
+        };
+        self.journal.push(before);
     }
 
     /// A slot for a key that has none; returns its place.

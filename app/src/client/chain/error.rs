@@ -50,7 +50,8 @@ pub enum Error {
     /// A transaction was refused: before any block, or by the block that holds it.
     #[error("{0}")]
     Refused(Box<Refusal>),
-    /// The mempool took it and dropped it later, because what came before it made it invalid. It is in no block.
+    /// The node's mempool took it and dropped it later, because what came before it made it invalid. It is in no block so
+    /// far; unless its sequence is used up, a node that still holds it may propose it.
     #[error("the node took the transaction and dropped it later, as a new one would be {0}")]
     Dropped(Box<Refusal>),
     /// The transaction was not in a block in time. It may still get there.

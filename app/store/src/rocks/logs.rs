@@ -37,7 +37,11 @@ pub(super) fn check(home: &Path) -> Result<(), Fatal> {
 }
 
 fn check_file(path: &Path) -> Result<(), Fatal> {
-    let mut file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let mut file = match File::open(path) {
+        // A node that is running has deleted it meanwhile, and this is a reader.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        file => file.map_err(|error| unreadable(path, &error))?,
+    };
     let (mut block, mut start) = (Vec::new(), 0_u64);
     loop {
         block.clear();

@@ -16,7 +16,8 @@ use crate::{
     history::History,
 };
 
-/// Megabytes of an image: the store, the file system's journal, and the room of 70 MB that RocksDB takes ahead for each of two logs.
+/// Megabytes of an image: the store, the file system's journal, and the room of 70 MB that RocksDB takes ahead for each of
+/// two logs.
 const IMAGE_MIB: u32 = 200;
 
 /// A mounted image; it is unmounted when this is dropped.
