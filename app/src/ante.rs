@@ -25,7 +25,7 @@ pub fn run(ctx: &mut Ctx, tx: &Tx, signatures: &SignatureCache) -> Result<Paid> 
     ctx.charge(Cost::Fixed(u64::from(params.tx_cost_per_byte).saturating_mul(length(tx.size))))?;
     let base_fee = auth::fees::base(ctx)?;
     let paid = fee_due(ctx.mode(), tx, &params, base_fee)?;
-    let facts = known_signers(ctx, tx, &params)?;
+    let (accounts, facts) = known_signers(ctx, tx, &params)?;
     let chain_id = &ctx.block.chain_id;
     let good = match ctx.mode() {
         Mode::Deliver => signatures.check(tx, &facts, chain_id),
@@ -35,7 +35,7 @@ pub fn run(ctx: &mut Ctx, tx: &Tx, signatures: &SignatureCache) -> Result<Paid> 
     if !good {
         return Err(bad_signature(&facts, &ctx.block.chain_id));
     }
-    use_nonces(ctx, tx, facts)?;
+    use_nonces(ctx, tx, accounts)?;
     bank::transfer(ctx, tx.fee_payer, Address::of_module(FEE_COLLECTOR), &bank::uflop(), paid.fee)?;
     Ok(paid)
 }
@@ -114,9 +114,10 @@ fn fee_due(mode: Mode, tx: &Tx, params: &auth::Params, base_fee: Dec) -> Result<
     Ok(Paid { fee: offered, base })
 }
 
-/// The signers' accounts: each exists, its key is its own, its sequence is the next.
-fn known_signers(ctx: &mut Ctx, tx: &Tx, params: &auth::Params) -> Result<Vec<Facts>> {
-    let mut facts = Vec::with_capacity(tx.signers.len());
+/// The signers' accounts, and what their signatures are checked against: each exists, its key is its own, its sequence is
+/// the next.
+fn known_signers(ctx: &Ctx, tx: &Tx, params: &auth::Params) -> Result<(Vec<auth::Account>, Vec<Facts>)> {
+    let (mut accounts, mut facts) = (Vec::new(), Vec::new());
     for signer in &tx.signers {
         let unknown = || {
             Reject::new(Reject::SDK, 9, format!("account {} does not exist: unknown address", signer.address))
@@ -147,14 +148,11 @@ fn known_signers(ctx: &mut Ctx, tx: &Tx, params: &auth::Params) -> Result<Vec<Fa
             auth::PublicKey::Secp256k1(_) => Cost::Fixed(params.secp256k1_cost.into()),
             auth::PublicKey::Ed25519(_) => Cost::Fixed(params.ed25519_cost.into()),
         })?;
-        let number = account.number;
-        if account.key.is_none() {
-            account.key = Some(key.clone());
-            auth::set(ctx, &account)?;
-        }
-        facts.push(Facts { account_number: number, key });
+        account.key.get_or_insert_with(|| key.clone());
+        facts.push(Facts { account_number: account.number, key });
+        accounts.push(account);
     }
-    Ok(facts)
+    Ok((accounts, facts))
 }
 
 fn foreign_key(address: Address) -> kernel::Error {
@@ -170,14 +168,13 @@ fn bad_signature(facts: &[Facts], chain_id: &str) -> kernel::Error {
     Reject::unauthorized(text).into()
 }
 
-fn use_nonces(ctx: &mut Ctx, tx: &Tx, facts: Vec<Facts>) -> Result<()> {
-    for (signer, _) in tx.signers.iter().zip(facts) {
+/// Uses the transaction's nonces up, and keeps the keys of those who sign for the first time.
+fn use_nonces(ctx: &mut Ctx, tx: &Tx, accounts: Vec<auth::Account>) -> Result<()> {
+    for mut account in accounts {
         if tx.unordered {
-            auth::unordered::claim(ctx, &signer.address, tx.timeout_nanos)?;
+            auth::unordered::claim(ctx, account, tx.timeout_nanos)?;
             continue;
         }
-        let unknown = || Reject::new(Reject::SDK, 9, format!("account {} does not exist", signer.address));
-        let mut account = auth::get(ctx, &signer.address)?.ok_or_else(unknown)?;
         account.sequence = account.sequence.checked_add(1).ok_or(kernel::Overflow)?;
         auth::set(ctx, &account)?;
     }

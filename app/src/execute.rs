@@ -219,8 +219,8 @@ fn next_block(last: &Block, block: &RawBlock) -> Block {
     }
 }
 
-/// Decodes a transaction and checks its signatures against the accounts as they are before the block. The ante checks those
-/// again whose accounts the block's own earlier transactions have changed.
+/// Decodes a transaction, asks the store for what it will read, and checks its signatures against the accounts as they are
+/// before the block. The ante checks those again whose accounts the block's own earlier transactions have changed.
 fn decode_and_check(
     state: &Arc<dyn View>,
     last: &Block,
@@ -228,13 +228,24 @@ fn decode_and_check(
     signatures: &SignatureCache,
 ) -> Result<Tx, Reject> {
     let mut tx = Tx::decode(bytes, last.app_version, Purpose::Execute)?;
-    // A failing read is met again, and reported, by the ante.
-    let ctx = Ctx::new(Arc::clone(state), Mode::Query, last.clone());
-    if let Ok(Some(facts)) = expected_facts(&ctx, &tx) {
-        let good = signatures.check(&tx, &facts, &last.chain_id);
-        tx.checked = Some(Checked { facts, good });
-    }
+    // A failing read is met again, and reported, when the transaction runs.
+    tx.checked = check_ahead(state, last, &tx, signatures).unwrap_or_default();
     Ok(tx)
+}
+
+fn check_ahead(
+    state: &Arc<dyn View>,
+    last: &Block,
+    tx: &Tx,
+    signatures: &SignatureCache,
+) -> Result<Option<Checked>> {
+    for message in &tx.messages {
+        modules::read_ahead(state.as_ref(), message)?;
+    }
+    let ctx = Ctx::new(Arc::clone(state), Mode::Query, last.clone());
+    let Some(facts) = expected_facts(&ctx, tx)? else { return Ok(None) };
+    let good = signatures.check(tx, &facts, &last.chain_id);
+    Ok(Some(Checked { facts, good }))
 }
 
 fn expected_facts(ctx: &Ctx, tx: &Tx) -> Result<Option<Vec<Facts>>> {

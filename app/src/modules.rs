@@ -90,6 +90,15 @@ pub fn decode(any: &Any, app_version: u32) -> Result<Msg, Reject> {
     }
 }
 
+/// Asks a view for records that a message will read, so that they are in the store's memory when it does.
+pub fn read_ahead(view: &dyn View, msg: &Msg) -> Result<(), Fatal> {
+    match msg {
+        Msg::Market(msg) => market::read_ahead(view, msg),
+        // What these read are accounts, balances and providers, which many transactions read.
+        Msg::Bank(_) | Msg::Escrow(_) | Msg::Provider(_) => Ok(()),
+    }
+}
+
 fn shorten(text: &str) -> String {
     text.chars().take(100).collect()
 }

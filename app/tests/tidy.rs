@@ -127,12 +127,14 @@ fn has_word(text: &str, word: &str) -> bool {
 fn t2_i_01_i_23_nothing_that_differs_between_machines_is_in_consensus_code() {
     let rules: &[(&[&str], &[&str])] = &[
         // Clocks and chance.
-        (&["SystemTime", "Instant", "UNIX_EPOCH", "rand", "thread_rng", "getrandom", "RandomState"], &[]),
+        (&["SystemTime", "Instant", "UNIX_EPOCH", "rand", "thread_rng", "getrandom"], &[]),
         // The order of a hash table, the place of an object, the identity of a thread or a process.
         (&["HashMap", "HashSet", "DefaultHasher", "{:p}", ".as_ptr(", "addr_of", "unsafe"], &[]),
-        // A hash table in the order in which its keys came, and what leaves it is sorted.
-        (&["IndexMap", "IndexSet"], &["modules/kernel/src/overlay.rs"]),
-        (&["thread::current", "ThreadId", "process::id", "thread_local", "static mut"], &[]),
+        // A hash table in the order in which its keys came, whatever its seed, and what leaves it is sorted.
+        (&["IndexMap", "IndexSet", "RandomState"], &["modules/kernel/src/overlay.rs"]),
+        (&["thread::current", "ThreadId", "process::id", "static mut"], &[]),
+        // A text that a thread keeps is the one that it would make.
+        (&["thread_local"], &["modules/kernel/src/address.rs"]),
         // Floating point: RocksDB wants one for the size of its filters.
         (&["f32", "f64"], &["app/store/src/rocks/database.rs"]),
         // What the machine's owner has set, and what lies on its disk.

@@ -1,7 +1,8 @@
 //! What the whole application costs: `cargo bench -p underbid`, through `App::finalize` and `App::commit` on RocksDB with
 //! its sync. It prints the least, the middle and the most of several runs beside counters that no machine changes.
 //!
-//! `BENCH_LARGE=1` adds a million live leases. `BENCH_ONLY=bids` or `BENCH_ONLY=leases` runs one half.
+//! `BENCH_LARGE=1` adds a million live leases. `BENCH_ONLY=bids` or `BENCH_ONLY=leases` runs one half, `BENCH_ONLY=seen` the
+//! largest blocks of bids that have passed CheckTx.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -44,6 +45,9 @@ fn main() {
     machine();
     println!("\n{:<58}{:>12}{:>12}{:>12}", "", "least", "middle", "most");
     let only = std::env::var("BENCH_ONLY").unwrap_or_default();
+    if only == "seen" {
+        return bids(OPEN_ORDERS, true);
+    }
     if only != "leases" {
         for seen in [false, true] {
             bids(1_000, seen);

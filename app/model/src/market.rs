@@ -49,7 +49,8 @@ impl Model {
         guard((1..=market.rounds_max).contains(&msg.rounds.into()), Refusal::RoundsOutOfRange)?;
         let runway = self.runway(max_unit_rate * u128::from(msg.count))?;
         guard(deposit >= runway.max(self.escrow.deposit_min), Refusal::DepositTooSmall)?;
-        let window_price = ceil(max_unit_rate * u128::from(msg.count), msg.window_blocks, E18)?;
+        let window_s = u64::from(msg.window_blocks) * market.window_block_s;
+        let window_price = ceil(max_unit_rate * u128::from(msg.count), window_s, E18)?;
         let order_fee = window_price.max(market.order_fee);
         self.bank.require(&msg.tenant, UCREDIT, deposit.checked_add(order_fee).ok_or(Refusal::Overflow)?)?;
 

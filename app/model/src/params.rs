@@ -69,7 +69,8 @@ params! {
         numbers: count_max zones_max window_blocks_min window_blocks_max soft_blocks step_ppm extensions_max bids_max
             band_ppm weight_max_ppm ttl_s_min ttl_s_max start_timeout_s_min start_timeout_s_max reclaim_s_min
             reclaim_s_max duration_s_min duration_s_max runway_s grace_s lock_s abandon_s bond_s min_charge_s rounds_max
-            retention_s leases_per_block_max auctions_per_block_max orders_per_block_max held_per_block_max;
+            retention_s leases_per_block_max auctions_per_block_max orders_per_block_max held_per_block_max
+            window_block_s;
         amounts: order_fee unit_rate_max bond_min;
         names: ;
         lists: weights;
@@ -108,6 +109,7 @@ impl Market {
             && (2..=40).contains(&self.bids_max)
             && self.window_blocks_min > self.soft_blocks
             && (1..=64).contains(&self.zones_max)
+            && (1..=3_600).contains(&self.window_block_s)
             && (1..=64).contains(&self.rounds_max)
             && rate_max.is_some_and(|rate| rate <= RATE_MAX)
             && self.weights.len() == 5

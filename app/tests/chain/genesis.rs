@@ -17,8 +17,8 @@ const REFERENCE: &str = include_str!("../../../genesis/reference.json");
 #[test]
 fn the_networks_of_the_repository_have_their_app_hashes() {
     let pinned = [
-        (LOCALNET, CHAIN_ID, "D2343794542779B0DA96131232E9AFABD6D16D7688468FFA63744B598714CC54"),
-        (REFERENCE, "underbid-1", "FB0DF133274A98C2B4E6154C0B3216462495720E07FEF7416AE484B231C13C7D"),
+        (LOCALNET, CHAIN_ID, "CAB004F52994D294AC8E03F0B79D34BF0AE715F2D21AA306DB11F8DFE511BAC0"),
+        (REFERENCE, "underbid-1", "850CC2CB8B944A6EA613C197717DC182126E6C125CDC62A3C250543DA3F710EA"),
     ];
     let found = pinned.map(|(document, id, _)| {
         let summary = validate(document).unwrap();

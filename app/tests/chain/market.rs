@@ -202,7 +202,7 @@ fn what_a_bid_reads_and_writes_is_pinned() {
         ("signature checks", checks),
         ("gas", gas),
     ];
-    assert_eq!(found.map(|(_, count)| count), [28, 12, 12, 1, 0, 1, 95_183], "{found:?}");
+    assert_eq!(found.map(|(_, count)| count), [27, 12, 12, 1, 0, 1, 93_937], "{found:?}");
 }
 
 #[test]

@@ -20,23 +20,23 @@ pub(crate) const fn expiry(timeout_nanos: u64) -> At<Header> {
     At::new((timeout_nanos / NANOS_PER_SECOND).saturating_add(1))
 }
 
-/// Records the use of an account's unordered transaction until its timeout, in nanoseconds of header time. The caller has
-/// checked that the timeout is ahead, and not too far. A second use is refused (sdk 19), and so is one more than
+/// Records the use of an account's unordered transaction until its timeout, in nanoseconds of header time, and writes the
+/// account. The caller has read it, and has checked that the timeout is ahead, and not too far. A second use is refused (sdk 19), and so is one more than
 /// `unordered_live_max` that have not timed out (auth 2).
-pub fn claim(ctx: &mut Ctx, address: &Address, timeout_nanos: u64) -> Result<()> {
+pub fn claim(ctx: &mut Ctx, mut account: Account, timeout_nanos: u64) -> Result<()> {
     let live_max = params(ctx)?.unordered_live_max;
-    let key = (*address, timeout_nanos);
+    let address = account.address;
+    let key = (address, timeout_nanos);
     if UNORDERED.has(ctx, &key)? {
         let text = format!("{address} already used an unordered transaction with timeout {timeout_nanos} ns");
         return Err(Reject::new(Reject::SDK, 19, format!("{text}: tx already known")).into());
     }
-    let mut account = account(ctx, address)?;
     // A late queue must not change the outcome: what has timed out does not count, on record or not.
-    if account.unordered_live >= live_max && forget_oldest(ctx, address)? {
+    if account.unordered_live >= live_max && forget_oldest(ctx, &address)? {
         account.unordered_live = account.unordered_live.saturating_sub(1);
     }
     if account.unordered_live >= live_max {
-        return Err(Error::TooManyUnordered { address: *address, live: account.unordered_live }.into());
+        return Err(Error::TooManyUnordered { address, live: account.unordered_live }.into());
     }
     ctx.charge(Cost::Fixed(EXPIRY_GAS))?;
 
@@ -64,14 +64,11 @@ pub(crate) fn forget(ctx: &mut Ctx, key: &UnorderedKey) -> Result<()> {
     if !UNORDERED.has(ctx, key)? {
         return Ok(());
     }
-    let mut account = account(ctx, &key.0)?;
+    let address = key.0;
+    let unknown =
+        || Reject::new(Reject::SDK, 9, format!("account {address} does not exist: unknown address"));
+    let mut account = get(ctx, &address)?.ok_or_else(unknown)?;
     UNORDERED.remove(ctx, key)?;
     account.unordered_live = account.unordered_live.saturating_sub(1);
     set(ctx, &account)
-}
-
-fn account(ctx: &Ctx, address: &Address) -> Result<Account> {
-    let unknown =
-        || Reject::new(Reject::SDK, 9, format!("account {address} does not exist: unknown address"));
-    Ok(get(ctx, address)?.ok_or_else(unknown)?)
 }

@@ -9,7 +9,7 @@ mod macros;
 mod tests;
 
 pub use prost::encoding::WireType;
-use prost::encoding::{decode_varint, encode_key, encode_varint, encoded_len_varint};
+use prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
 
 use crate::{
     address::Address,
@@ -34,6 +34,11 @@ impl<'a> Reader<'a> {
 
     /// A varint in its shortest form.
     pub fn varint(&mut self) -> Option<u64> {
+        // Nearly all are short.
+        if let [value @ ..0x80, rest @ ..] = self.0 {
+            self.0 = rest;
+            return Some(u64::from(*value));
+        }
         let before = self.0.len();
         let value = decode_varint(&mut self.0).ok()?;
         (before.checked_sub(self.0.len())? == encoded_len_varint(value)).then_some(value)
@@ -50,8 +55,7 @@ impl<'a> Reader<'a> {
     /// Takes the next field's key if it is this one.
     pub fn take_key(&mut self, tag: u32, wire: WireType) -> bool {
         let mut ahead = *self;
-        let expected = (u64::from(tag) << 3) | wire_number(wire);
-        if ahead.varint() != Some(expected) {
+        if ahead.varint() != Some(field_key(tag, wire)) {
             return false;
         }
         *self = ahead;
@@ -68,19 +72,28 @@ impl<'a> Reader<'a> {
     }
 }
 
-const fn wire_number(wire: WireType) -> u64 {
-    match wire {
+/// What stands before a field's value.
+fn field_key(tag: u32, wire: WireType) -> u64 {
+    let wire = match wire {
         WireType::Varint => 0,
         WireType::SixtyFourBit => 1,
         WireType::LengthDelimited => 2,
         WireType::StartGroup => 3,
         WireType::EndGroup => 4,
         WireType::ThirtyTwoBit => 5,
+    };
+    (u64::from(tag) << 3) | wire
+}
+
+fn write_varint(value: u64, out: &mut Vec<u8>) {
+    match u8::try_from(value) {
+        Ok(short @ ..0x80) => out.push(short),
+        _ => encode_varint(value, out),
     }
 }
 
-/// Room for most messages, so that writing one allocates once.
-const MESSAGE_ROOM: usize = 512;
+/// The most bytes of a varint.
+const LENGTH_BYTES_MAX: usize = 10;
 
 /// A length that fits the wire.
 pub fn length(bytes: usize) -> u64 {
@@ -89,9 +102,28 @@ pub fn length(bytes: usize) -> u64 {
 
 /// Writes a length-delimited field.
 pub fn write_bytes(tag: u32, bytes: &[u8], out: &mut Vec<u8>) {
-    encode_key(tag, WireType::LengthDelimited, out);
-    encode_varint(length(bytes.len()), out);
+    write_varint(field_key(tag, WireType::LengthDelimited), out);
+    write_varint(length(bytes.len()), out);
     out.extend_from_slice(bytes);
+}
+
+/// Writes a length-delimited field whose bytes `write` appends.
+pub fn write_nested(tag: u32, out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    write_varint(field_key(tag, WireType::LengthDelimited), out);
+    // Most lengths fit the one byte that is left for them.
+    let at = out.len();
+    out.push(0);
+    let start = out.len();
+    write(out);
+    let bytes = length(out.len().saturating_sub(start));
+    match (u8::try_from(bytes), out.get_mut(at)) {
+        (Ok(short @ ..0x80), Some(place)) => *place = short,
+        _ => {
+            let mut long = Vec::with_capacity(LENGTH_BYTES_MAX);
+            encode_varint(bytes, &mut long);
+            out.splice(at..start, long);
+        }
+    }
 }
 
 /// The type of a field.
@@ -116,8 +148,8 @@ macro_rules! varint_field {
                 *self == 0
             }
             fn write(&self, tag: u32, out: &mut Vec<u8>) {
-                encode_key(tag, WireType::Varint, out);
-                encode_varint(u64::from(*self), out);
+                write_varint(field_key(tag, WireType::Varint), out);
+                write_varint(u64::from(*self), out);
             }
             fn read(reader: &mut Reader<'_>, _: u32) -> Option<Self> {
                 Self::try_from(reader.varint()?).ok()
@@ -336,9 +368,7 @@ macro_rules! packed_field {
                 false
             }
             fn write(&self, tag: u32, out: &mut Vec<u8>) {
-                let mut packed = Vec::with_capacity(self.len());
-                self.iter().for_each(|item| encode_varint(u64::from(*item), &mut packed));
-                write_bytes(tag, &packed, out);
+                write_nested(tag, out, |out| self.iter().for_each(|item| write_varint(u64::from(*item), out)));
             }
             fn read(reader: &mut Reader<'_>, _: u32) -> Option<Self> {
                 let mut packed = Reader::new(reader.bytes()?);
@@ -391,7 +421,7 @@ pub trait Fields: Sized {
 
     /// The whole message.
     fn to_message(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(MESSAGE_ROOM);
+        let mut out = Vec::new();
         self.write_fields(&mut out);
         out
     }

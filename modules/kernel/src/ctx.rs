@@ -1,9 +1,7 @@
 //! The one context in which everything of the state machine runs: reads and writes, gas, events, savepoints.
 
 use std::{
-    any::Any,
     cell::{Cell, RefCell},
-    collections::BTreeMap,
     sync::Arc,
 };
 
@@ -13,11 +11,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     backend::{Changes, KeyRange, Space, StoreId, View},
-    codec::length,
+    codec::{Record, length},
     error::{Error, Fatal, Result},
     event::{Event, EventBytes},
     gas::{Cost, Counters, price},
-    overlay::Overlay,
+    overlay::{Found, Overlay},
     time::Block,
 };
 
@@ -49,14 +47,8 @@ pub struct Ctx {
     events: Vec<EventBytes>,
     derived: U256,
     counters: Cell<Counters>,
-    decoded: RefCell<BTreeMap<(StoreId, u8), Decoded>>,
-}
-
-/// An item as it was last read. It stands for the bytes in this very buffer, which it keeps: whatever writes the item or
-/// takes a write back puts another buffer in its place.
-struct Decoded {
-    bytes: Bytes,
-    value: Box<dyn Any + Send + Sync>,
+    /// Where records and events are written before they get bytes of their own.
+    scratch: Vec<u8>,
 }
 
 /// What a context leaves behind.
@@ -84,7 +76,7 @@ impl Ctx {
             events: Vec::new(),
             derived: U256::ZERO,
             counters: Cell::default(),
-            decoded: RefCell::default(),
+            scratch: Vec::new(),
         }
     }
 
@@ -142,7 +134,9 @@ impl Ctx {
         if !matches!(self.mode, Mode::Deliver | Mode::Simulate) {
             return;
         }
-        self.events.push(EventBytes::of(event));
+        self.scratch.clear();
+        event.write_fields(&mut self.scratch);
+        self.events.push(EventBytes::of::<E>(&self.scratch));
     }
 
     /// The events since the last call: one transaction's, or those of the block's own work.
@@ -169,48 +163,65 @@ impl Ctx {
         }
     }
 
-    /// The item that these bytes are, if it was read before. Parameters are read by every message.
-    pub(crate) fn decoded<V: Clone + 'static>(&self, item: (StoreId, u8), bytes: &Bytes) -> Option<V> {
-        let decoded = self.decoded.borrow();
-        let known = decoded.get(&item)?;
-        if known.bytes == bytes { known.value.downcast_ref().cloned() } else { None }
-    }
-
-    /// Remembers what an item's bytes are.
-    pub(crate) fn keep_decoded<V: Send + Sync + 'static>(&self, item: (StoreId, u8), bytes: Bytes, value: V) {
-        self.decoded.borrow_mut().insert(item, Decoded { bytes, value: Box::new(value) });
-    }
-
     fn count(&self, f: impl FnOnce(&mut Counters)) {
         let mut counters = self.counters.get();
         f(&mut counters);
         self.counters.set(counters);
     }
 
-    /// A record's bytes, paid for.
-    pub(crate) fn get(&self, store: StoreId, key: &[u8]) -> Result<Option<Bytes>> {
-        let value = self.peek(store, key)?;
-        self.charge(Cost::Read { key: key.len(), value: value.as_ref().map_or(0, Bytes::len) })?;
-        Ok(value)
+    /// Whether there is a record, paid for as if it were read.
+    pub(crate) fn has(&self, store: StoreId, key: &[u8]) -> Result<bool> {
+        self.read(store, key, |found| Ok(found.bytes().is_some()))
     }
 
-    /// A record's bytes, not paid for: for the kernel's own bookkeeping.
-    pub(crate) fn peek(&self, store: StoreId, key: &[u8]) -> Result<Option<Bytes>, Fatal> {
-        let (value, from_view) =
-            self.overlay.borrow_mut().get(self.view.as_ref(), Space::State(store), key)?;
+    /// What `decode` makes of a record's slot, paid for before it is called.
+    pub(crate) fn read<T>(
+        &self,
+        store: StoreId,
+        key: &[u8],
+        decode: impl FnOnce(Found<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut overlay = self.overlay.borrow_mut();
+        let found = overlay.find(self.view.as_ref(), Space::State(store), key)?;
+        let value = self.count_read(key, &found);
+        self.charge(Cost::Read { key: key.len(), value })?;
+        decode(found)
+    }
+
+    /// The same, not paid for: for the kernel's own bookkeeping.
+    pub(crate) fn peek<T>(
+        &self,
+        store: StoreId,
+        key: &[u8],
+        decode: impl FnOnce(Found<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let mut overlay = self.overlay.borrow_mut();
+        let found = overlay.find(self.view.as_ref(), Space::State(store), key)?;
+        self.count_read(key, &found);
+        decode(found)
+    }
+
+    /// Counts a read; returns the length of the value.
+    fn count_read(&self, key: &[u8], found: &Found<'_>) -> usize {
+        let value = found.bytes().map_or(0, Bytes::len);
         self.count(|c| {
             c.reads = c.reads.saturating_add(1);
-            c.view_reads = c.view_reads.saturating_add(u64::from(from_view));
-            let bytes = key.len().saturating_add(value.as_ref().map_or(0, Bytes::len));
-            c.bytes_read = c.bytes_read.saturating_add(length(bytes));
+            c.view_reads = c.view_reads.saturating_add(u64::from(found.from_view));
+            c.bytes_read = c.bytes_read.saturating_add(length(key.len().saturating_add(value)));
         });
-        Ok(value)
+        value
     }
 
-    /// Writes a record, paid for.
-    pub(crate) fn set(&mut self, store: StoreId, key: &[u8], value: Vec<u8>) -> Result<()> {
-        self.charge(Cost::Write { key: key.len(), value: value.len() })?;
-        Ok(self.put(store, key, Some(value))?)
+    /// Writes a record, its version before it, paid for; returns its encoded length.
+    pub(crate) fn set<V: Record>(&mut self, store: StoreId, key: &[u8], value: &V) -> Result<usize> {
+        self.scratch.clear();
+        self.scratch.push(V::VERSION);
+        value.encode(&mut self.scratch);
+        let length = self.scratch.len();
+        self.charge(Cost::Write { key: key.len(), value: length })?;
+        let bytes = Bytes::copy_from_slice(&self.scratch);
+        self.put(store, key, Some(bytes))?;
+        Ok(length)
     }
 
     /// Removes a record, paid for.
@@ -220,14 +231,13 @@ impl Ctx {
     }
 
     /// Writes or removes a record, not paid for.
-    pub(crate) fn put(&mut self, store: StoreId, key: &[u8], value: Option<Vec<u8>>) -> Result<(), Fatal> {
-        let bytes = key.len().saturating_add(value.as_ref().map_or(0, Vec::len));
+    pub(crate) fn put(&mut self, store: StoreId, key: &[u8], value: Option<Bytes>) -> Result<(), Fatal> {
+        let bytes = key.len().saturating_add(value.as_ref().map_or(0, Bytes::len));
         self.count(|c| {
             c.writes = c.writes.saturating_add(1);
             c.bytes_written = c.bytes_written.saturating_add(length(bytes));
         });
-        let view = Arc::clone(&self.view);
-        self.overlay.get_mut().put(view.as_ref(), Space::State(store), key, value.map(Bytes::from))
+        self.overlay.get_mut().put(self.view.as_ref(), Space::State(store), key, value)
     }
 
     /// Adds or removes an entry of an index or a queue.
@@ -241,8 +251,8 @@ impl Ctx {
 
     /// Whether an entry of an index or a queue is there.
     pub(crate) fn has_derived(&self, store: StoreId, key: &[u8]) -> Result<bool, Fatal> {
-        let (value, _) = self.overlay.borrow_mut().get(self.view.as_ref(), Space::Derived(store), key)?;
-        Ok(value.is_some())
+        let mut overlay = self.overlay.borrow_mut();
+        Ok(overlay.find(self.view.as_ref(), Space::Derived(store), key)?.bytes().is_some())
     }
 
     /// At most `limit` entries of a range, paid for.

@@ -30,14 +30,14 @@ pub struct EventBytes {
     /// The full name of its message.
     pub name: &'static str,
     /// The message: what the event log hashes.
-    pub bytes: Vec<u8>,
+    pub bytes: Box<[u8]>,
     render: fn(&[u8], &mut Vec<AbciEvent>),
 }
 
 impl EventBytes {
-    /// The bytes of an event.
-    pub fn of<E: Event>(event: &E) -> Self {
-        Self { name: E::NAME, bytes: event.to_message(), render: render_bytes::<E> }
+    /// An event by its message.
+    pub(crate) fn of<E: Event>(message: &[u8]) -> Self {
+        Self { name: E::NAME, bytes: message.into(), render: render_bytes::<E> }
     }
 
     /// What ABCI shows of it. Not done when it is emitted: strings cost more than the event, and this can run beside others.

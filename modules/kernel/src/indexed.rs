@@ -12,7 +12,7 @@ use crate::{
     error::{Fatal, Result},
     key::{Key, KeyBuf, prefix_end},
     queue::DueQueue,
-    table::{Map, PAGE, Page, from_bytes, to_bytes},
+    table::{Map, PAGE, Page, from_bytes},
     time::{At, Height},
 };
 
@@ -99,6 +99,11 @@ impl<K: Key, V: Indexed<K>> IndexedMap<K, V> {
         self.map.get(ctx, key)
     }
 
+    /// Asks a view for a record, so that a later read finds it in the store's memory.
+    pub fn read_ahead(&self, view: &dyn View, key: &K) -> Result<(), Fatal> {
+        self.map.read_ahead(view, key)
+    }
+
     /// Whether there is such a record.
     pub fn has(&self, ctx: &Ctx, key: &K) -> Result<bool> {
         self.map.has(ctx, key)
@@ -122,20 +127,24 @@ impl<K: Key, V: Indexed<K>> IndexedMap<K, V> {
     fn write(&self, ctx: &mut Ctx, key: &K, value: Option<&V>) -> Result<usize> {
         let store = self.store();
         let row = self.key(key);
-        let (before, after) = match (ctx.peek(store, &row)?, value) {
-            (Some(_), Some(_)) if V::BY_KEY_ALONE => (Vec::new(), Vec::new()),
-            (before, after) => {
-                let before = before.map(|bytes| from_bytes(store, &row, &bytes)).transpose()?;
-                let entries = |value: Option<&V>| value.map(|value| self.entries(key, value));
-                (entries(before.as_ref()).unwrap_or_default(), entries(after).unwrap_or_default())
+        let entries = |value: &V| self.entries(key, value);
+        let before = ctx.peek(store, &row, |found| match found.bytes() {
+            Some(_) if V::BY_KEY_ALONE && value.is_some() => Ok(None),
+            before => Ok(Some(before.map(|bytes| from_bytes(store, &row, bytes)).transpose()?)),
+        })?;
+        let (before, after) = match before {
+            None => Default::default(),
+            Some(before) => {
+                (before.as_ref().map(entries).unwrap_or_default(), value.map(entries).unwrap_or_default())
             }
         };
-        let bytes = value.map(to_bytes);
-        let length = bytes.as_ref().map_or(0, Vec::len);
-        match bytes {
-            Some(bytes) => ctx.set(store, &row, bytes)?,
-            None => ctx.remove(store, &row)?,
-        }
+        let length = match value {
+            Some(value) => ctx.set(store, &row, value)?,
+            None => {
+                ctx.remove(store, &row)?;
+                0
+            }
+        };
         if before != after {
             for gone in before.iter().filter(|entry| after.binary_search(entry).is_err()) {
                 ctx.put_derived(store, gone, false);

@@ -3,6 +3,7 @@
 
 use prost::Name;
 use serde::{Serialize, de::DeserializeOwned};
+use smallvec::SmallVec;
 
 use crate::{
     address::Address,
@@ -90,12 +91,12 @@ pub trait Message: Sized {
 
 /// One to four signers, without repeats.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signers(Vec<Address>);
+pub struct Signers(SmallVec<[Address; 1]>);
 
 impl Signers {
     /// The only signer.
     pub fn one(signer: Address) -> Self {
-        Self(vec![signer])
+        Self(smallvec::smallvec![signer])
     }
 
     /// The signers, the actor first.

@@ -1,24 +1,73 @@
 //! What a block has read and written so far, over an immutable view, with an undo journal.
 
 use std::{
+    any::Any,
     collections::{BTreeMap, BTreeSet, btree_set},
     hash::{Hash, Hasher},
     iter::Peekable,
 };
 
+use ahash::RandomState;
 use bytes::Bytes;
 use indexmap::{Equivalent, IndexMap};
 
 use crate::{
     backend::{Change, Changes, KeyRange, Space, View},
-    error::Fatal,
+    error::{Fatal, Result},
     key::KeyBuf,
 };
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Slot {
     base: Option<Bytes>,
     now: Option<Bytes>,
+    /// What `now` says, of a record that is read again and again and was not written: parameters are read by every message.
+    decoded: Option<Box<dyn Any + Send + Sync>>,
+    written: bool,
+}
+
+/// A slot that was looked for.
+pub(crate) struct Found<'a> {
+    slot: &'a mut Slot,
+    /// Whether the view had to be asked.
+    pub from_view: bool,
+}
+
+impl Slot {
+    fn written(base: Option<Bytes>, now: Option<Bytes>) -> Self {
+        Self { base, now, decoded: None, written: true }
+    }
+
+    /// Returns the value before.
+    fn write(&mut self, value: Option<Bytes>) -> Option<Bytes> {
+        self.decoded = None;
+        self.written = true;
+        std::mem::replace(&mut self.now, value)
+    }
+}
+
+impl Found<'_> {
+    /// The value; `None`: absent.
+    pub fn bytes(&self) -> Option<&Bytes> {
+        self.slot.now.as_ref()
+    }
+
+    /// The value decoded, which is done once while nobody writes it.
+    pub fn decoded<V: Clone + Send + Sync + 'static>(
+        self,
+        decode: impl FnOnce(&Bytes) -> Result<V>,
+    ) -> Result<Option<V>> {
+        if let Some(known) = self.slot.decoded.as_ref().and_then(|known| known.downcast_ref::<V>()) {
+            return Ok(Some(known.clone()));
+        }
+        let value = self.slot.now.as_ref().map(decode).transpose()?;
+        if let Some(value) = &value
+            && !self.slot.written
+        {
+            self.slot.decoded = Some(Box::new(value.clone()));
+        }
+        Ok(value)
+    }
 }
 
 /// The name of a slot.
@@ -40,8 +89,7 @@ impl Hash for Name {
 impl Hash for NameRef<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         let (Space::State(store) | Space::Derived(store)) = self.0;
-        state.write_u8(store.0);
-        state.write_u8(u8::from(matches!(self.0, Space::State(_))));
+        state.write_u16(u16::from_be_bytes([u8::from(matches!(self.0, Space::State(_))), store.0]));
         state.write(self.1);
     }
 }
@@ -57,11 +105,19 @@ impl Equivalent<Name> for NameRef<'_> {
 /// nothing here depends on the seed.
 #[derive(Debug, Default)]
 pub(crate) struct Overlay {
-    slots: IndexMap<Name, Slot>,
+    slots: IndexMap<Name, Slot, RandomState>,
     /// The keys in order, of spaces that were scanned.
-    sorted: BTreeMap<Space, BTreeSet<KeyBuf>>,
+    sorted: BTreeMap<Space, Sorted>,
     /// A slot's place and its value before.
     journal: Vec<(usize, Option<Bytes>)>,
+}
+
+/// The keys of a space in order, as of the last scan: what came since is sorted in by the next.
+#[derive(Debug, Default)]
+struct Sorted {
+    keys: BTreeSet<KeyBuf>,
+    /// The slots that were looked at.
+    seen: usize,
 }
 
 /// A place in the journal to go back to.
@@ -69,14 +125,19 @@ pub(crate) struct Overlay {
 pub(crate) struct Mark(usize);
 
 impl Overlay {
-    /// The value of a key, and whether the view had to be asked.
-    pub fn get(&mut self, view: &dyn View, space: Space, key: &[u8]) -> Result<(Option<Bytes>, bool), Fatal> {
-        if let Some(slot) = self.slots.get(&NameRef(space, key)) {
-            return Ok((slot.now.clone(), false));
-        }
-        let base = view.get(space, key)?;
-        self.insert(space, key, Slot { base: base.clone(), now: base.clone() });
-        Ok((base, true))
+    /// The slot of a key.
+    pub fn find(&mut self, view: &dyn View, space: Space, key: &[u8]) -> Result<Found<'_>, Fatal> {
+        let known = self.slots.get_index_of(&NameRef(space, key));
+        let (place, from_view) = match known {
+            Some(place) => (place, false),
+            None => {
+                let base = view.get(space, key)?;
+                (self.insert(space, key, Slot { base: base.clone(), now: base, ..Slot::default() }), true)
+            }
+        };
+        let missing = || Fatal::Storage("a slot of the overlay is gone".into());
+        let (_, slot) = self.slots.get_index_mut(place).ok_or_else(missing)?;
+        Ok(Found { slot, from_view })
     }
 
     /// Writes or removes a key whose old value this overlay has not read: the view is asked for it.
@@ -88,10 +149,10 @@ impl Overlay {
         value: Option<Bytes>,
     ) -> Result<(), Fatal> {
         let before = match self.slots.get_full_mut(&NameRef(space, key)) {
-            Some((place, _, slot)) => (place, std::mem::replace(&mut slot.now, value)),
+            Some((place, _, slot)) => (place, slot.write(value)),
             None => {
                 let base = view.get(space, key)?;
-                (self.insert(space, key, Slot { base: base.clone(), now: value }), base)
+                (self.insert(space, key, Slot::written(base.clone(), value)), base)
             }
         };
         self.journal.push(before);
@@ -102,9 +163,9 @@ impl Overlay {
     pub fn put_derived(&mut self, space: Space, key: &[u8], present: bool) {
         let marker = |present: bool| present.then(Bytes::new);
         let before = match self.slots.get_full_mut(&NameRef(space, key)) {
-            Some((place, _, slot)) => (place, std::mem::replace(&mut slot.now, marker(present))),
+            Some((place, _, slot)) => (place, slot.write(marker(present))),
             None => {
-                let slot = Slot { base: marker(!present), now: marker(present) };
+                let slot = Slot::written(marker(!present), marker(present));
                 (self.insert(space, key, slot), marker(!present))
             }
         };
@@ -113,11 +174,7 @@ impl Overlay {
 
     /// A slot for a key that has none; returns its place.
     fn insert(&mut self, space: Space, key: &[u8], slot: Slot) -> usize {
-        let key = KeyBuf::from_slice(key);
-        if let Some(sorted) = self.sorted.get_mut(&space) {
-            sorted.insert(key.clone());
-        }
-        self.slots.insert_full(Name { space, key }, slot).0
+        self.slots.insert_full(Name { space, key: KeyBuf::from_slice(key) }, slot).0
     }
 
     pub fn mark(&self) -> Mark {
@@ -151,14 +208,16 @@ impl Overlay {
             return Ok(Vec::new());
         }
         let Self { slots, sorted, .. } = self;
-        let sorted = sorted.entry(space).or_insert_with(|| {
-            slots.keys().filter(|name| name.space == space).map(|name| name.key.clone()).collect()
-        });
+        let sorted = sorted.entry(space).or_default();
+        let new = slots.get_range(sorted.seen..).into_iter().flat_map(|slots| slots.keys());
+        sorted.keys.extend(new.filter(|name| name.space == space).map(|name| name.key.clone()));
+        sorted.seen = slots.len();
         let now = |key: &KeyBuf| slots.get(&NameRef(space, key)).and_then(|slot| slot.now.clone());
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut found = Vec::new();
         let upper = range.end.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
-        let mut mine = sorted.range::<[u8], _>((std::ops::Bound::Included(range.start), upper)).peekable();
+        let mut mine =
+            sorted.keys.range::<[u8], _>((std::ops::Bound::Included(range.start), upper)).peekable();
         let mut theirs = Pages::new(view, space, range, limit);
         while found.len() < wanted {
             match (mine.peek().map(|key| key.as_slice()), theirs.peek()?) {
@@ -176,17 +235,34 @@ impl Overlay {
     }
 
     /// What changed, with the values before.
-    pub fn finish(self) -> Changes {
-        let mut changed: Vec<(&Name, &Slot)> =
-            self.slots.iter().filter(|(_, slot)| slot.base != slot.now).collect();
-        changed.sort_unstable_by_key(|(name, _)| *name);
-        let change = |(name, slot): (&Name, &Slot)| {
-            let change = Change { old: slot.base.clone(), new: slot.now.clone() };
-            ((name.space, Bytes::copy_from_slice(&name.key)), change)
-        };
+    pub fn finish(mut self) -> Changes {
+        // Slots are large: they stay where they are.
+        let mut changed: Vec<((Space, u128), usize)> = Vec::with_capacity(self.slots.len());
+        let slots = self.slots.iter().enumerate();
+        changed.extend(
+            slots
+                .filter(|(_, (_, slot))| slot.written && slot.base != slot.now)
+                .map(|(place, (name, _))| (rank(name), place)),
+        );
+        let name = |place: usize| self.slots.get_index(place).map(|(name, _)| name);
+        changed
+            .sort_unstable_by(|(left, a), (right, b)| left.cmp(right).then_with(|| name(*a).cmp(&name(*b))));
+        let mut changes = Vec::with_capacity(changed.len());
+        changes.extend(changed.into_iter().filter_map(|(_, place)| {
+            let (name, slot) = self.slots.get_index_mut(place)?;
+            let change = Change { old: slot.base.take(), new: slot.now.take() };
+            Some(((name.space, Bytes::copy_from_slice(&name.key)), change))
+        }));
         // In order, so the tree is built at once and not key by key.
-        changed.into_iter().map(change).collect()
+        changes.into_iter().collect()
     }
+}
+
+/// What tells most names apart without a look at the whole.
+fn rank(name: &Name) -> (Space, u128) {
+    let mut head = [0; 16];
+    head.iter_mut().zip(&name.key).for_each(|(to, from)| *to = *from);
+    (name.space, u128::from_be_bytes(head))
 }
 
 fn take(

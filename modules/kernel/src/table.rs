@@ -5,23 +5,12 @@ use std::marker::PhantomData;
 use bytes::Bytes;
 
 use crate::{
-    backend::{KeyRange, Space, StoreId},
+    backend::{KeyRange, Space, StoreId, View},
     codec::Record,
     ctx::Ctx,
     error::{Fatal, Result},
     key::{Key, KeyBuf, prefix_end},
 };
-
-/// Room for most records.
-const RECORD_ROOM: usize = 512;
-
-/// The version byte and the message, without spare room: a store keeps them.
-pub(crate) fn to_bytes<V: Record>(value: &V) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(RECORD_ROOM);
-    bytes.push(V::VERSION);
-    value.encode(&mut bytes);
-    bytes.as_slice().to_vec()
-}
 
 /// A record from its bytes; what this binary can't have written is a corrupt store.
 pub(crate) fn from_bytes<V: Record>(store: StoreId, key: &[u8], bytes: &[u8]) -> Result<V, Fatal> {
@@ -45,13 +34,8 @@ impl<V: Record + Clone + Send + Sync + 'static> Item<V> {
 
     /// The record, if it has been written.
     pub fn get(&self, ctx: &Ctx) -> Result<Option<V>> {
-        let Some(bytes) = ctx.get(self.store, &[self.tag])? else { return Ok(None) };
-        if let Some(decoded) = ctx.decoded((self.store, self.tag), &bytes) {
-            return Ok(Some(decoded));
-        }
-        let value: V = from_bytes(self.store, &[self.tag], &bytes)?;
-        ctx.keep_decoded((self.store, self.tag), bytes, value.clone());
-        Ok(Some(value))
+        let key = [self.tag];
+        ctx.read(self.store, &key, |found| found.decoded(|bytes| Ok(from_bytes(self.store, &key, bytes)?)))
     }
 
     /// The record, which genesis has written: its absence is a corrupt store.
@@ -62,7 +46,7 @@ impl<V: Record + Clone + Send + Sync + 'static> Item<V> {
 
     /// Writes the record.
     pub fn set(&self, ctx: &mut Ctx, value: &V) -> Result<()> {
-        ctx.set(self.store, &[self.tag], to_bytes(value))
+        ctx.set(self.store, &[self.tag], value).map(drop)
     }
 
     /// Removes the record.
@@ -103,21 +87,24 @@ impl<K: Key, V: Record> Map<K, V> {
     /// A record.
     pub fn get(&self, ctx: &Ctx, key: &K) -> Result<Option<V>> {
         let key = self.key(key);
-        let bytes = ctx.get(self.store, &key)?;
-        Ok(bytes.map(|bytes| from_bytes(self.store, &key, &bytes)).transpose()?)
+        ctx.read(self.store, &key, |found| {
+            Ok(found.bytes().map(|bytes| from_bytes(self.store, &key, bytes)).transpose()?)
+        })
+    }
+
+    /// Asks a view for a record, so that a later read finds it in the store's memory.
+    pub fn read_ahead(&self, view: &dyn View, key: &K) -> Result<(), Fatal> {
+        view.get(Space::State(self.store), &self.key(key)).map(drop)
     }
 
     /// Whether there is such a record.
     pub fn has(&self, ctx: &Ctx, key: &K) -> Result<bool> {
-        Ok(ctx.get(self.store, &self.key(key))?.is_some())
+        ctx.has(self.store, &self.key(key))
     }
 
     /// Writes a record; returns its encoded length.
     pub fn set(&self, ctx: &mut Ctx, key: &K, value: &V) -> Result<usize> {
-        let bytes = to_bytes(value);
-        let length = bytes.len();
-        ctx.set(self.store, &self.key(key), bytes)?;
-        Ok(length)
+        ctx.set(self.store, &self.key(key), value)
     }
 
     /// Removes a record.

@@ -70,7 +70,7 @@ pub use msgs::{
 pub use params::Params;
 pub use state::{
     AUCTIONS, AWARDS, BIDS, DUE_AUCTIONS, DUE_LEASES, DUE_ORDERS, ENDED_LEASES, HELD_AUCTIONS, HELD_ORDERS,
-    ORDERS, params,
+    ORDERS, params, read_ahead,
 };
 
 use kernel::{Authorized, Broken, Ctx, Depth, DerivedSink, Fatal, Module, Reply, Result, StoreId, View};

@@ -212,6 +212,33 @@ impl Message for Msg {
     }
 }
 
+impl Msg {
+    /// The order that it is about, if there is one already.
+    pub(crate) const fn order(&self) -> Option<OrderId> {
+        Some(match self {
+            Self::CancelOrder(_, msg) => msg.order,
+            Self::CreateBid(_, msg) => msg.order,
+            Self::ImproveBid(_, msg) => msg.order,
+            Self::ConfirmStart(_, msg) => msg.order,
+            Self::TopUp(_, msg) => msg.order,
+            Self::CloseLease(_, msg) => msg.order,
+            Self::ReclaimLease(_, msg) => msg.order,
+            Self::AbandonLease(_, msg) => msg.order,
+            Self::Settle(_, msg) => msg.order,
+            Self::CreateOrder(..) | Self::UpdateParams(..) => return None,
+        })
+    }
+
+    /// The provider that bids.
+    pub(crate) const fn bidder(&self) -> Option<Address> {
+        match self {
+            Self::CreateBid(_, msg) => Some(msg.provider),
+            Self::ImproveBid(_, msg) => Some(msg.provider),
+            _ => None,
+        }
+    }
+}
+
 impl CreateOrder {
     fn parse(body: pb::MsgCreateOrder) -> Result<Msg, Reject> {
         let weights: Option<Parts> = match body.weights.as_slice() {

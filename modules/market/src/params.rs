@@ -10,6 +10,8 @@ pub const LIST_LIMIT: u32 = 64;
 /// The most bids that parameters may allow: a decision over so many, by providers with the longest records, fits the gas
 /// of one item of due work.
 pub const BIDS_LIMIT: u32 = 40;
+/// The longest block that a window may be priced by.
+const WINDOW_BLOCK_S_LIMIT: u32 = 3_600;
 /// A winner must have this many of the longest steps of the billing clock to get its start into a block.
 const START_STEPS_MIN: u64 = 5;
 
@@ -88,6 +90,9 @@ record! {
         pub orders_per_block_max: u32 = 33,
         /// The most items on hold that one block tries again, of orders and of auctions each.
         pub held_per_block_max: u32 = 34,
+        /// What a block of its window costs an order, in seconds at its ceiling; see [`formulas::order_fee`]. As many as a block
+        /// of this network takes: with fewer, orders that nobody means hold others' units for less than they are worth.
+        pub window_block_s: u32 = 35,
     }
 }
 
@@ -128,6 +133,7 @@ impl Default for Params {
             auctions_per_block_max: 200,
             orders_per_block_max: 500,
             held_per_block_max: 50,
+            window_block_s: 1,
         }
     }
 }
@@ -156,6 +162,11 @@ impl Params {
         ] {
             law(value > 0, name, "expected above 0")?;
         }
+        law(
+            (1..=WINDOW_BLOCK_S_LIMIT).contains(&self.window_block_s),
+            "window_block_s",
+            "expected 1 to 3600",
+        )?;
         for (name, value) in [("zones_max", self.zones_max), ("rounds_max", self.rounds_max)] {
             law(value <= LIST_LIMIT, name, "expected at most 64")?;
         }
@@ -268,6 +279,8 @@ mod tests {
             ("runway_s", |p| (p.runway_s, p.grace_s) = (200, 99)),
             ("start_timeout_s_min", |p| p.start_timeout_s_min = 299),
             ("abandon_s", |p| p.abandon_s = p.lock_s + 1),
+            ("window_block_s", |p| p.window_block_s = 0),
+            ("window_block_s", |p| p.window_block_s = 3_601),
         ];
         for (field, breaks) in broken {
             let mut params = defaults.clone();
@@ -283,6 +296,7 @@ mod tests {
             |p| p.band_ppm = 10_101,
             |p| p.unit_rate_max = escrow::RATE_MAX / 1_024,
             |p| p.abandon_s = p.lock_s,
+            |p| p.window_block_s = 3_600,
             |p| (p.runway_s, p.grace_s) = (200, 100),
         ];
         for at_bound in bounds {

@@ -52,6 +52,7 @@ impl TryFrom<Params> for params::Params {
             auctions_per_block_max: params.auctions_per_block_max,
             orders_per_block_max: params.orders_per_block_max,
             held_per_block_max: params.held_per_block_max,
+            window_block_s: params.window_block_s,
         })
     }
 }
@@ -93,6 +94,7 @@ impl From<params::Params> for Params {
             auctions_per_block_max: params.auctions_per_block_max,
             orders_per_block_max: params.orders_per_block_max,
             held_per_block_max: params.held_per_block_max,
+            window_block_s: params.window_block_s,
         }
     }
 }

@@ -9,6 +9,7 @@ use kernel::{
 
 use crate::{
     STORE,
+    msgs::Msg,
     params::Params,
     types::{Auction, Award, Bid, EndedLease, Order, OrderId, Phase, Round, Totals},
 };
@@ -118,6 +119,17 @@ impl Indexed<(OrderId, Round)> for EndedLease {
         out.index(ENDED_BY_TENANT, &self.tenant);
         out.index(ENDED_BY_PROVIDER, &self.lease.provider);
     }
+}
+
+/// Asks a view for the records of the market that a message on an order begins with.
+pub fn read_ahead(view: &dyn View, msg: &Msg) -> Result<(), Fatal> {
+    let Some(id) = msg.order() else { return Ok(()) };
+    ORDERS.read_ahead(view, &id)?;
+    if let Some(provider) = msg.bidder() {
+        AUCTIONS.read_ahead(view, &id)?;
+        BIDS.read_ahead(view, &(id, provider))?;
+    }
+    Ok(())
 }
 
 /// The parameters in force.

@@ -38,6 +38,9 @@ pub struct Options {
     /// Looks among so many random values of each attack's knobs for the best, instead of taking the usual ones.
     #[arg(long)]
     search: Option<u32>,
+    /// Values of the knobs of the one attack that `--only` names, in their order, instead of the usual ones.
+    #[arg(long, value_delimiter = ',', conflicts_with = "search", requires = "only")]
+    values: Option<Vec<u64>>,
     /// Only attacks whose name contains this.
     #[arg(long, default_value = "")]
     only: String,
@@ -53,8 +56,13 @@ pub fn main(options: &Options) -> ExitCode {
     println!("{}", report::head());
     let mut broken = 0;
     for attack in all().filter(|attack| attack.name.contains(&options.only)) {
+        let values = options.values.clone().unwrap_or_else(|| attack.usual());
+        if values.len() != attack.knobs.len() {
+            println!("{}: expected {} values", attack.name, attack.knobs.len());
+            return ExitCode::FAILURE;
+        }
         let summary = match options.search {
-            None => summary(attack, attack.usual(), options.seeds.clone()),
+            None => summary(attack, values, options.seeds.clone()),
             Some(tries) => search::search(attack, tries),
         };
         println!("{}", summary.line());

@@ -17,6 +17,8 @@ use super::{
 /// The figures of one attack on several seeds.
 pub struct Summary {
     pub attack: &'static Attack,
+    /// What is said of its profit.
+    pub claim: Claim,
     pub values: Vec<u64>,
     pub figures: Vec<Figures>,
 }
@@ -46,13 +48,13 @@ pub fn in_parallel<T: Sync, R: Send>(jobs: &[T], work: impl Fn(&T) -> R + Sync) 
 pub fn summary(attack: &'static Attack, values: Vec<u64>, seeds: Range<u64>) -> Summary {
     let seeds: Vec<u64> = seeds.collect();
     let figures = in_parallel(&seeds, |seed| run(attack, &values, *seed));
-    Summary { attack, values, figures }
+    Summary { attack, claim: attack.claim, values, figures }
 }
 
 impl Summary {
     /// Whether the figures bear out what the catalogue claims.
     pub fn holds(&self) -> bool {
-        match self.attack.claim {
+        match self.claim {
             Claim::Loses => self.figures.iter().all(|figures| figures.profit <= 0),
             Claim::LosesOnAverage => self.mean(|figures| figures.profit) <= 2 * self.error_of_profit(),
             Claim::Open(_) => self.mean(|figures| figures.profit) > 0,
@@ -90,7 +92,7 @@ impl Summary {
     pub fn line(&self) -> String {
         let middle = |sorted: &[i128]| sorted[sorted.len() / 2];
         let profit = self.sorted(|figures| figures.profit);
-        let claim = match self.attack.claim {
+        let claim = match self.claim {
             _ if !self.holds() => "BROKEN",
             Claim::Loses => "loses",
             Claim::LosesOnAverage => "on average",

@@ -144,6 +144,7 @@ pub fn market_params(random: &mut Random, scale: Scale) -> market::Params {
         auctions_per_block_max: budget(random, scale),
         orders_per_block_max: budget(random, scale),
         held_per_block_max: budget(random, scale),
+        window_block_s: random.pick(&[1, 6]),
         ..market::Params::default()
     }
 }

@@ -85,7 +85,8 @@ fn keys_are_pinned() {
 
     let mut ctx = super::chain(crate::Genesis::default());
     crate::ensure(&mut ctx, &person(1)).unwrap();
-    crate::unordered::claim(&mut ctx, &person(1), 2_000_000_000).unwrap();
+    let account = crate::get(&ctx, &person(1)).unwrap().unwrap();
+    crate::unordered::claim(&mut ctx, account, 2_000_000_000).unwrap();
     let keys: Vec<_> =
         ctx.finish().changes.into_keys().map(|(space, key)| (space, hex::encode(key))).collect();
     let state = |key: &str| (kernel::Space::State(Auth::STORE), key.to_owned());
@@ -109,7 +110,8 @@ fn keys_are_pinned() {
 fn a_held_record_waits_for_the_height_of_its_next_try() {
     let mut ctx = super::chain(crate::Genesis::default());
     crate::ensure(&mut ctx, &person(1)).unwrap();
-    crate::unordered::claim(&mut ctx, &person(1), 2_000_000_000).unwrap();
+    let account = crate::get(&ctx, &person(1)).unwrap().unwrap();
+    crate::unordered::claim(&mut ctx, account, 2_000_000_000).unwrap();
     let mut held = Unordered::default();
     let retry_at = kernel::At::new(12);
     *held.hold() = Some(Hold { codespace: "sdk".into(), code: 11, attempts: 1, retry_at });

@@ -21,8 +21,10 @@ fn an_export_is_a_genesis_that_exports_the_same() {
     account.sequence = 7;
     set(&mut ctx, &account).unwrap();
     ensure(&mut ctx, &person(1)).unwrap();
-    unordered::claim(&mut ctx, &person(1), 5_000_000_000_000).unwrap();
-    unordered::claim(&mut ctx, &person(1), 6_000_000_000_000).unwrap();
+    for timeout in [5_000_000_000_000, 6_000_000_000_000] {
+        let account = crate::get(&ctx, &person(1)).unwrap().unwrap();
+        unordered::claim(&mut ctx, account, timeout).unwrap();
+    }
     fees::end_block(&mut ctx, u64::MAX).unwrap();
 
     let exported = Auth::export_genesis(&ctx).unwrap();

@@ -1,6 +1,6 @@
 //! Unordered transactions: once each, and a bounded number at a time.
 
-use kernel::{At, Ctx, Error as KernelError};
+use kernel::{Address, At, Ctx, Error as KernelError, Result};
 
 use super::{chain, person, refusal, sound};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     block::{self, EXPIRIES_MAX},
     ensure, get,
     state::{EXPIRIES, UNORDERED},
-    unordered::{EXPIRY_GAS, claim},
+    unordered::{self, EXPIRY_GAS},
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -32,6 +32,12 @@ fn block_at(ctx: &mut Ctx, second: u64) {
     sound(ctx);
 }
 
+/// As the ante does.
+fn claim(ctx: &mut Ctx, address: &Address, timeout_nanos: u64) -> Result<()> {
+    let account = get(ctx, address)?.unwrap();
+    unordered::claim(ctx, account, timeout_nanos)
+}
+
 #[test]
 fn each_account_uses_a_timeout_once() {
     let mut ctx = chain_with(256);
@@ -40,7 +46,6 @@ fn each_account_uses_a_timeout_once() {
     claim(&mut ctx, &person(2), TIMEOUT).unwrap();
     claim(&mut ctx, &person(1), TIMEOUT + 1).unwrap();
     assert_eq!(refusal(claim(&mut ctx, &person(1), TIMEOUT)), ("sdk", 19));
-    assert_eq!(refusal(claim(&mut ctx, &person(3), TIMEOUT)), ("sdk", 9));
     assert_eq!(live(&ctx), 2);
     sound(&ctx);
 }

@@ -161,7 +161,7 @@ fn only_the_typed_event_is_hashed() {
     transfer(&mut ctx, ALICE, BOB, &uflop(), Amount::from(7)).unwrap();
     let events = ctx.take_events();
     assert_eq!((events.len(), events[0].name), (1, "underbid.bank.v1.EventTransferred"));
-    let typed = own::EventTransferred::decode(events[0].bytes.as_slice()).unwrap();
+    let typed = own::EventTransferred::decode(&events[0].bytes[..]).unwrap();
     assert_eq!((typed.sender, typed.receiver, typed.denom), (vec![1; 20], vec![2; 20], "uflop".into()));
     assert_eq!(typed.amount, 7_u128.to_be_bytes());
 }
@@ -289,16 +289,16 @@ proptest! {
             };
             match event.name.rsplit_once('.').unwrap().1 {
                 "EventTransferred" => {
-                    let it = own::EventTransferred::decode(event.bytes.as_slice()).unwrap();
+                    let it = own::EventTransferred::decode(&event.bytes[..]).unwrap();
                     add(&it.sender, &it.denom, &it.amount, -1);
                     add(&it.receiver, &it.denom, &it.amount, 1);
                 }
                 "EventBurned" => {
-                    let it = own::EventBurned::decode(event.bytes.as_slice()).unwrap();
+                    let it = own::EventBurned::decode(&event.bytes[..]).unwrap();
                     add(&it.account, &it.denom, &it.amount, -1);
                 }
                 _ => {
-                    let it = own::EventMinted::decode(event.bytes.as_slice()).unwrap();
+                    let it = own::EventMinted::decode(&event.bytes[..]).unwrap();
                     add(&it.account, &it.denom, &it.amount, 1);
                 }
             }

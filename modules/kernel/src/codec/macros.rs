@@ -46,7 +46,7 @@ macro_rules! message {
                 false
             }
             fn write(&self, tag: u32, out: &mut Vec<u8>) {
-                $crate::codec::write_bytes(tag, &$crate::codec::Fields::to_message(self), out);
+                $crate::codec::write_nested(tag, out, |out| $crate::codec::Fields::write_fields(self, out));
             }
             fn read(reader: &mut $crate::codec::Reader<'_>, _: u32) -> Option<Self> {
                 $crate::codec::Fields::from_message(reader.bytes()?)
@@ -79,11 +79,9 @@ macro_rules! one_of {
                 false
             }
             fn write(&self, tag: u32, out: &mut Vec<u8>) {
-                let mut body = Vec::new();
-                match self {
-                    $(Self::$variant(inner) => $crate::codec::Field::write(inner, $tag, &mut body),)*
-                }
-                $crate::codec::write_bytes(tag, &body, out);
+                $crate::codec::write_nested(tag, out, |out| match self {
+                    $(Self::$variant(inner) => $crate::codec::Field::write(inner, $tag, out),)*
+                });
             }
             fn read(reader: &mut $crate::codec::Reader<'_>, _: u32) -> Option<Self> {
                 let mut body = $crate::codec::Reader::new(reader.bytes()?);
