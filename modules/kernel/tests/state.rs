@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use kernel::{
     Address, Amount, At, Backend, Billing, Block, Ctx, Derived, DerivedSink, Due, DueQueue, Error, Height,
-    Hold, Indexed, IndexedMap, Key, Map, Mode, Reject, Result, StoreId, View, chain,
+    Hold, Indexed, IndexedMap, Item, Key, Map, Mode, Reject, Result, StoreId, View, chain,
 };
 use proptest::prelude::*;
 use store::MemoryBackend;
@@ -29,6 +29,7 @@ const DUE: DueQueue<Billing, u64, Task> = DueQueue::new(TASKS, 0x10);
 const HELD: DueQueue<Height, u64, Task> = DueQueue::new(TASKS, 0x11);
 const BY_OWNER: u8 = 0x12;
 const CELLS: Map<u64, Cell> = Map::new(STORE, 2);
+const TOTAL: Item<Cell> = Item::new(STORE, 3);
 
 impl Indexed<u64> for Task {
     fn derive(&self, _: &u64, out: &mut Derived) {
@@ -73,6 +74,30 @@ fn run(ctx: &mut Ctx, id: &u64) -> Result<()> {
     task.due = task.due.saturating_plus(3_600);
     TASKS.update(ctx, id, &task)?;
     if task.poison { Err(Reject::new("tasks", 7, "poisoned").into()) } else { Ok(()) }
+}
+
+/// An item is decoded once while it is only read: what writes it or takes a write back is seen at once.
+#[test]
+fn an_item_that_is_read_again_is_what_was_written_last() {
+    let backend = backend();
+    let mut first = ctx(&backend);
+    let cell = |value: u64| Cell { value: Amount::from(value) };
+    TOTAL.set(&mut first, &cell(1)).unwrap();
+    commit(&backend, first);
+    let mut ctx = ctx(&backend);
+    let read = |ctx: &Ctx| TOTAL.get(ctx).unwrap();
+    assert_eq!((read(&ctx), read(&ctx)), (Some(cell(1)), Some(cell(1))));
+    let undone: Result<()> = ctx.attempt(|ctx| {
+        TOTAL.set(ctx, &cell(2))?;
+        assert_eq!(read(ctx), Some(cell(2)));
+        Err(Reject::invalid_request("planted").into())
+    });
+    assert!(undone.is_err());
+    assert_eq!(read(&ctx), Some(cell(1)));
+    TOTAL.remove(&mut ctx).unwrap();
+    assert_eq!(read(&ctx), None);
+    TOTAL.set(&mut ctx, &cell(3)).unwrap();
+    assert_eq!((read(&ctx), read(&ctx)), (Some(cell(3)), Some(cell(3))));
 }
 
 #[test]

@@ -49,6 +49,25 @@ fn a_record_reads_what_it_writes() {
     assert_eq!(Whole::from_message(&whole.to_message()), Some(whole));
 }
 
+/// A length takes one byte, or more where the message inside is longer.
+#[test]
+fn nested_messages_of_any_length_are_written_as_protobuf_says() {
+    for letters in [0, 1, 100, 123, 124, 125, 126, 127, 128, 200, 16_380, 16_384, 20_000] {
+        let leaf = Leaf { name: "x".repeat(letters), amount: Amount::ZERO };
+        let body = leaf.to_message();
+        let mut expected = vec![0x0a];
+        encode_varint(length(body.len()), &mut expected);
+        expected.extend(&body);
+        let mut written = Vec::new();
+        Choice::Left(leaf.clone()).write(1, &mut written);
+        let mut inside = Reader::new(&written);
+        assert!(inside.take_key(1, WireType::LengthDelimited));
+        assert_eq!(inside.bytes(), Some(expected.as_slice()), "{letters}");
+        let whole = Whole { leaves: vec![leaf; 3], ..sample() };
+        assert_eq!(Whole::from_message(&whole.to_message()), Some(whole));
+    }
+}
+
 proptest! {
     #[test]
     fn reading_accepts_only_what_writing_produces(at in 0usize..400, byte: u8, cut in 0usize..400) {

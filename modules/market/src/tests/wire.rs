@@ -1,15 +1,22 @@
 //! Bytes: what lies in the store and in events is what the protos say, in one form, and does not change by accident.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
 
-use kernel::{At, Fields, Record};
+use bytes::Bytes;
+use kernel::{At, Fatal, Fields, KeyRange, Record, Space, View};
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
 use proto::underbid::market::v1::TenantReason;
+use provider::Zone;
 
 use super::world::*;
 use crate::{
-    AUCTIONS, AWARDS, BIDS, ENDED_LEASES, ORDERS, Params,
+    AUCTIONS, AWARDS, BIDS, ENDED_LEASES, Msg, ORDERS, Params, STORE,
+    msgs::{CreateBid, Settle},
+    read_ahead,
     state::{PARAMS, TOTALS},
 };
 
@@ -195,6 +202,40 @@ fn a_bid_touches_few_keys() {
     println!("improve gas {}, writes {}", world.gas, world.ctx.counters().writes - after.writes);
     assert_eq!(world.ctx.counters().writes - after.writes, 5);
     assert!(world.gas < bid_gas);
+}
+
+/// An empty view that notes what it is asked.
+#[derive(Default)]
+struct Asked(Mutex<Vec<Vec<u8>>>);
+
+impl View for Asked {
+    fn height(&self) -> u64 {
+        0
+    }
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Fatal> {
+        assert_eq!(space, Space::State(STORE));
+        self.0.lock().unwrap().push(key.to_vec());
+        Ok(None)
+    }
+    fn scan(&self, _: Space, _: KeyRange<'_>, _: u32) -> Result<Vec<(Bytes, Bytes)>, Fatal> {
+        panic!("nothing is scanned ahead")
+    }
+}
+
+/// What other threads ask the store for before a message runs is where it begins, and no more than that.
+#[test]
+fn what_is_read_ahead_is_what_a_message_begins_with() {
+    let asked = |msg: Msg| {
+        let view = Asked::default();
+        read_ahead(&view, &msg).unwrap();
+        view.0.into_inner().unwrap()
+    };
+    let (order, provider, signer) = (7, who("ada"), who("bot"));
+    let zone = Zone::parse("de/he/fra").unwrap();
+    let bid = CreateBid { provider, order, zone, unit_rate: 1, reclaim_s: 300 };
+    let rows = [ORDERS.key(&order), AUCTIONS.key(&order), BIDS.key(&(order, provider))];
+    assert_eq!(asked(Msg::CreateBid(signer, bid)), rows.map(|key| key.to_vec()));
+    assert_eq!(asked(Msg::Settle(signer, Settle { order })), [ORDERS.key(&order).to_vec()]);
 }
 
 /// The gas of the due work in the next block, after `seconds`.
