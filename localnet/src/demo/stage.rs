@@ -49,14 +49,19 @@ pub struct Stage {
     players: JoinSet<()>,
 }
 
+/// The height of the first block: a chain that begins with the state of another begins after its height.
+pub fn first_height(genesis: &Value) -> u64 {
+    let stated: Option<u64> = genesis["initial_height"].as_str().and_then(|height| height.parse().ok());
+    stated.unwrap_or_default().max(1)
+}
+
 impl Stage {
     /// Begins to watch a net that was made from this genesis document, from its first block on.
     pub fn open(net: &Net, genesis: &Value) -> Result<Self, Error> {
+        let first_height = first_height(genesis);
         let cast = Cast::new()?;
         let mut board = Board::new(cast.clone(), Ledger::new(genesis)?);
-        // A chain that begins with the state of another begins after its height.
-        let first: Option<u64> = genesis["initial_height"].as_str().and_then(|height| height.parse().ok());
-        board.height = first.unwrap_or_default().saturating_sub(1);
+        board.height = first_height.saturating_sub(1);
         let shared = Arc::new(Shared::new(board));
         let chain_id = &net.manifest().chain_id;
         let client = |url: &str| Client::new(Rpc::new(url), chain_id.clone());

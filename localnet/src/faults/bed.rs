@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::{Error, failed};
-use crate::demo::Stage;
 use crate::demo::cast::Cast;
+use crate::demo::{Stage, stage::first_height};
 use crate::grammar::RECORDING;
 use crate::net::{App, Net, Node, Spec, TemporaryDir};
 
@@ -79,7 +79,7 @@ impl Made {
         let Self { net, genesis, binary, dir } = self;
         let net = net.started().await?;
         let stage = Stage::open(&net, &genesis)?;
-        let first_height = stage.shared().read(|board| board.height) + 1;
+        let first_height = first_height(&genesis);
         Ok(Bed { stage, net, first_height, binary, dir })
     }
 }

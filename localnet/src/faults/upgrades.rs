@@ -62,9 +62,9 @@ pub async fn export_and_import(options: &Options) -> Result<Played, Error> {
     let document = successor(&options.genesis, &exported)?;
     let mut second = Made::new(options, |spec| spec.genesis = document)?.open_quiet().await?;
     let kept = exported["app_state"]["bank"]["balances"].as_array().map_or(0, Vec::len);
-    let first_height = second.first_height;
     second.trade().await?;
     tokio::time::sleep(Duration::from_secs(if options.is_long { 60 } else { 5 })).await;
+    let first_height = second.net.node(0)?.rpc().status().await?.earliest_height;
     let detail =
         format!("a chain with the {kept} accounts of height {height} begins at {first_height} and trades on");
     let check = Check::new("U2", first_height == height + 1, detail);
