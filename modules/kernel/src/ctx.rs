@@ -181,11 +181,10 @@ impl Ctx {
         key: &[u8],
         decode: impl FnOnce(Found<'_>) -> Result<T>,
     ) -> Result<T> {
-        let mut overlay = self.overlay.borrow_mut();
-        let found = overlay.find(self.view.as_ref(), Space::State(store), key)?;
-        let value = self.count_read(key, &found);
-        self.charge(Cost::Read { key: key.len(), value })?;
-        decode(found)
+        self.peek(store, key, |found| {
+            self.charge(Cost::Read { key: key.len(), value: found.bytes().map_or(0, Bytes::len) })?;
+            decode(found)
+        })
     }
 
     /// The same, not paid for: for the kernel's own bookkeeping.
@@ -197,19 +196,13 @@ impl Ctx {
     ) -> Result<T> {
         let mut overlay = self.overlay.borrow_mut();
         let found = overlay.find(self.view.as_ref(), Space::State(store), key)?;
-        self.count_read(key, &found);
-        decode(found)
-    }
-
-    /// Counts a read; returns the length of the value.
-    fn count_read(&self, key: &[u8], found: &Found<'_>) -> usize {
-        let value = found.bytes().map_or(0, Bytes::len);
         self.count(|c| {
             c.reads = c.reads.saturating_add(1);
             c.view_reads = c.view_reads.saturating_add(u64::from(found.from_view));
-            c.bytes_read = c.bytes_read.saturating_add(length(key.len().saturating_add(value)));
+            let bytes = key.len().saturating_add(found.bytes().map_or(0, Bytes::len));
+            c.bytes_read = c.bytes_read.saturating_add(length(bytes));
         });
-        value
+        decode(found)
     }
 
     /// Writes a record, its version before it, paid for; returns its encoded length.
