@@ -21,8 +21,8 @@ pub(crate) const fn expiry(timeout_nanos: u64) -> At<Header> {
 }
 
 /// Records the use of an account's unordered transaction until its timeout, in nanoseconds of header time, and writes the
-/// account. The caller has read it, and has checked that the timeout is ahead, and not too far. A second use is refused (sdk 19), and so is one more than
-/// `unordered_live_max` that have not timed out (auth 2).
+/// account, as the caller has read it. The caller has checked that the timeout is ahead, and not too far. A second use is
+/// refused (sdk 19), and so is one more than `unordered_live_max` that have not timed out (auth 2).
 pub fn claim(ctx: &mut Ctx, mut account: Account, timeout_nanos: u64) -> Result<()> {
     let live_max = params(ctx)?.unordered_live_max;
     let address = account.address;
