@@ -32,20 +32,20 @@ SECONDS := 30
 TARGETS := $(basename $(notdir $(wildcard app/fuzz/fuzz_targets/*.rs)))
 FUZZ := --fuzz-dir app/fuzz --target-dir $(TARGET)/fuzz --sanitizer none
 
-fuzz:
+fuzz: setup
 	@for target in $(TARGETS); do \
 	  mkdir -p app/fuzz/corpus/$$target; \
 	  cargo +nightly fuzz run $(FUZZ) $$target app/fuzz/corpus/$$target app/fuzz/seeds/$$target -- \
 	    -max_total_time=$(SECONDS) -max_len=16384 -timeout=600 -print_final_stats=1 || exit 1; \
 	done
 
-fuzz-seeds:
+fuzz-seeds: setup
 	cargo +nightly fuzz run $(FUZZ) seeds
 
 # Ends nodes in every way that a machine can end them: make crash CYCLES=20.
 CYCLES := 5
 
-crash:
+crash: setup
 	cargo run --release --package sim --bin crash -- --cycles $(CYCLES)
 
 # Faults and attacks on real nets, by the rows of docs/faults.md: make faults ARGS="C3 N1", ARGS=--long for the full counts.

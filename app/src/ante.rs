@@ -1,6 +1,6 @@
-//! What a transaction must pass before its messages run: limits, time, accounts, signatures, nonce, fee.
+//! What a transaction must pass before its messages run: limits, time, accounts, nonce, fee, signatures.
 
-use kernel::{Address, Amount, Cost, Ctx, Dec, Mode, Reject, Result};
+use kernel::{Address, Amount, Cost, Ctx, Dec, Mode, Reject, Result, codec::length};
 
 use crate::{
     modules::FEE_COLLECTOR,
@@ -26,18 +26,16 @@ pub fn run(ctx: &mut Ctx, tx: &Tx, signatures: &SignatureCache) -> Result<Paid> 
     let base_fee = auth::fees::base(ctx)?;
     let paid = fee_due(ctx.mode(), tx, &params, base_fee)?;
     let (accounts, facts) = known_signers(ctx, tx, &params)?;
+    use_nonces(ctx, tx, accounts)?;
+    bank::transfer(ctx, tx.fee_payer, Address::of_module(FEE_COLLECTOR), &bank::uflop(), paid.fee)?;
+    // Last, as it takes longest: a signature is checked, and remembered, only for who can pay.
     let chain_id = &ctx.block.chain_id;
     let good = match ctx.mode() {
         Mode::Deliver => signatures.check(tx, &facts, chain_id),
         Mode::Check => signatures.check_and_remember(tx, &facts, chain_id),
         Mode::Recheck | Mode::Simulate | Mode::Query => true,
     };
-    if !good {
-        return Err(bad_signature(&facts, &ctx.block.chain_id));
-    }
-    use_nonces(ctx, tx, accounts)?;
-    bank::transfer(ctx, tx.fee_payer, Address::of_module(FEE_COLLECTOR), &bank::uflop(), paid.fee)?;
-    Ok(paid)
+    if good { Ok(paid) } else { Err(bad_signature(&facts, chain_id)) }
 }
 
 fn within_limits(tx: &Tx, params: &auth::Params) -> Result<()> {
@@ -179,8 +177,4 @@ fn use_nonces(ctx: &mut Ctx, tx: &Tx, accounts: Vec<auth::Account>) -> Result<()
         auth::set(ctx, &account)?;
     }
     Ok(())
-}
-
-fn length(bytes: usize) -> u64 {
-    kernel::codec::length(bytes)
 }

@@ -1,5 +1,5 @@
 //! The application: one committed state, at most one candidate for the next, and the mempool's view of it. No ABCI here:
-//! `abci.rs` translates, and tests drive this directly.
+//! `abci/mod.rs` translates, and tests drive this directly.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -23,7 +23,7 @@ pub struct Committed {
     pub app_hash: AppHash,
     /// What the next block is executed on.
     pub base: Base,
-    /// The last block.
+    /// The last block; before the first, what has the height before it.
     pub block: Block,
 }
 
@@ -173,7 +173,7 @@ impl App {
         let committed = self.committed();
         match height {
             None => Ok((committed.base.state(), committed.block.clone())),
-            Some(height) if height == committed.height => {
+            Some(height) if height == committed.block.height.value() => {
                 Ok((committed.base.state(), committed.block.clone()))
             }
             Some(height) => {

@@ -4,7 +4,7 @@
 use std::{iter::Peekable, vec};
 
 use bytes::Bytes;
-use kernel::{AppHash, Fatal, Space};
+use kernel::{AppHash, Fatal, Record as _, Space, chain};
 use store::{Archive, OpenError};
 
 use crate::modules::STORES;
@@ -86,10 +86,10 @@ impl Comparison {
 /// Compares two homes at a height, or where they first differ, and names at most `rows_max` rows.
 pub fn compare(homes: [&Archive; 2], asked: Option<u64>, rows_max: usize) -> Result<Comparison, Error> {
     let [a, b] = homes;
-    if let (Some(one), Some(other)) = (a.chain_id(), b.chain_id())
+    if let (Some(one), Some(other)) = (chain_id(a)?, chain_id(b)?)
         && one != other
     {
-        return Err(Error::Chains(one.to_owned(), other.to_owned()));
+        return Err(Error::Chains(one, other));
     }
     let (oldest, latest) = (a.heights().0.max(b.heights().0), a.heights().1.min(b.heights().1));
     if oldest > latest {
@@ -120,6 +120,17 @@ pub fn compare(homes: [&Archive; 2], asked: Option<u64>, rows_max: usize) -> Res
     }
     let app_hashes = [a.app_hash(height)?, b.app_hash(height)?];
     Ok(Comparison { shared: (oldest, latest), height, app_hashes, modules, rows })
+}
+
+/// The chain that a home belongs to; none if the row is broken, which then is one of those that differ.
+fn chain_id(home: &Archive) -> Result<Option<String>, Error> {
+    let rows = home.rows(Space::State(chain::STORE), home.heights().1, &chain::CHAIN_KEY, 1)?;
+    let row = rows.first().filter(|(key, _)| key.as_ref() == chain::CHAIN_KEY);
+    let decoded = row.and_then(|(_, row)| {
+        let (version, body) = row.split_first()?;
+        chain::Chain::decode(*version, body)
+    });
+    Ok(decoded.map(|chain| chain.id))
 }
 
 /// The first shared height with different app hashes.

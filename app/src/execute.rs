@@ -94,6 +94,8 @@ impl Base {
 /// The genesis state: it lives in memory and goes to disk together with the first block, so that a node which stops in
 /// between starts again from nothing.
 pub struct GenesisView {
+    /// The one before the first block's.
+    height: u64,
     changes: Changes,
     /// The app hash that the first header carries.
     pub app_hash: AppHash,
@@ -102,14 +104,15 @@ pub struct GenesisView {
 impl GenesisView {
     /// Runs the genesis document. `height` is the chain's first height.
     pub fn new(store: &dyn Backend, empty: &dyn View, block: Block, state: AppState) -> Result<Self> {
-        let nothing: Arc<dyn View> = Arc::new(Self { changes: Changes::new(), app_hash: [0; 32] });
+        let height = block.height.value().saturating_sub(1);
+        let nothing: Arc<dyn View> = Arc::new(Self { height, changes: Changes::new(), app_hash: [0; 32] });
         let mut ctx = Ctx::new(nothing, Mode::Deliver, block);
         modules::init_genesis(&mut ctx, state)?;
         chain::seal(&mut ctx, Vec::new())?;
         let changes = ctx.finish().changes;
         bank::check_changes(&changes).map_err(broken)?;
         let app_hash = store.stage(empty, changes.clone())?.app_hash;
-        Ok(Self { changes, app_hash })
+        Ok(Self { height, changes, app_hash })
     }
 
     /// How many records it has.
@@ -130,7 +133,7 @@ impl GenesisView {
 
 impl View for GenesisView {
     fn height(&self) -> u64 {
-        0
+        self.height
     }
 
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<bytes::Bytes>, Fatal> {
@@ -187,7 +190,7 @@ pub fn execute(
     let (tx_results, leaves): (Vec<_>, Vec<_>) = shown.into_iter().unzip();
     let mut leaves: Vec<[u8; 32]> = leaves.into_iter().flatten().collect();
     leaves.push(chain::event_leaf(&block_events));
-    chain::seal(&mut ctx, leaves).map_err(as_fatal)?;
+    modules::block_work(chain::seal(&mut ctx, leaves))?;
 
     let counters = ctx.counters();
     let changes = ctx.finish().changes;
@@ -402,13 +405,6 @@ fn message_events(tx: &Tx) -> impl Iterator<Item = AbciEvent> {
         ];
         AbciEvent { kind: "message", attributes }
     })
-}
-
-fn as_fatal(error: Error) -> Fatal {
-    match error {
-        Error::Fatal(fatal) => fatal,
-        other => Fatal::Invariant { name: "block work", detail: other.to_string() },
-    }
 }
 
 fn broken(broken: kernel::Broken) -> Error {

@@ -4,11 +4,12 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::{Buf, BufMut};
 use kernel::Status as QueryStatus;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{
     Code, Request, Response, Status,
     body::Body,
@@ -16,7 +17,11 @@ use tonic::{
     server::{Grpc, UnaryService},
 };
 
-use crate::{app::App, query};
+use crate::{
+    app::App,
+    listener::{self, Listener},
+    query,
+};
 
 /// The header by which a client asks for a past height, and by which it is told the one it got.
 pub const HEIGHT_HEADER: &str = "x-cosmos-block-height";
@@ -25,18 +30,33 @@ pub const CODESPACE_HEADER: &str = "codespace";
 /// See [`CODESPACE_HEADER`].
 pub const CODE_HEADER: &str = "code";
 
-/// How many queries are taken at once.
+/// A request for reflection is the name of a file or a symbol.
+const REFLECTION_BYTES_MAX: usize = 4 * 1024;
+
+/// How much is taken at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Those that run. 2.
+    /// Queries that run. 2.
     pub running: usize,
-    /// Those that run or wait for their turn; one more is refused. 256.
+    /// Queries that run, wait for their turn or are still being sent; one more is refused. 256.
     pub admitted: usize,
+    /// From a query's header to its answer; what takes longer is answered with an error. 30 s.
+    pub answer: Duration,
+    /// Connections; one more waits until another one ends. 256.
+    pub connections: usize,
+    /// How long a connection may send nothing before it is closed. 5 min.
+    pub idle: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { running: 2, admitted: 256 }
+        Self {
+            running: 2,
+            admitted: 256,
+            answer: Duration::from_secs(30),
+            connections: 256,
+            idle: listener::IDLE,
+        }
     }
 }
 
@@ -65,14 +85,17 @@ pub async fn serve(
             tonic_reflection::server::Builder::with_service_name,
         )
     };
-    let (v1, v1alpha) = (builder().build_v1()?, builder().build_v1alpha()?);
+    let v1 = builder().build_v1()?.max_decoding_message_size(REFLECTION_BYTES_MAX);
+    let v1alpha = builder().build_v1alpha()?.max_decoding_message_size(REFLECTION_BYTES_MAX);
     let queries = Queries {
         app,
         running: Arc::new(Semaphore::new(limits.running)),
         admitted: Arc::new(Semaphore::new(limits.admitted)),
+        answer: limits.answer,
     };
     let router =
         tonic::service::Routes::new(v1).add_service(v1alpha).into_axum_router().fallback_service(queries);
+    let listener = Listener::new(listener, limits.connections, limits.idle);
     Ok(axum::serve(listener, router).with_graceful_shutdown(stop).await?)
 }
 
@@ -82,6 +105,7 @@ struct Queries {
     app: Arc<App>,
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    answer: Duration,
 }
 
 impl tower::Service<axum::extract::Request> for Queries {
@@ -94,15 +118,33 @@ impl tower::Service<axum::extract::Request> for Queries {
     }
 
     fn call(&mut self, request: axum::extract::Request) -> Self::Future {
-        let method = Method { queries: self.clone(), path: request.uri().path().to_owned() };
-        Box::pin(async move { Ok(Grpc::new(Raw).unary(method, request).await) })
+        // Before the body is read, so that the places bound what bodies take.
+        let Ok(place) = Arc::clone(&self.admitted).try_acquire_owned() else {
+            let refused = Status::resource_exhausted("too many queries wait: ask again later").into_http();
+            return Box::pin(std::future::ready(Ok(refused)));
+        };
+        let method = Method {
+            app: Arc::clone(&self.app),
+            path: request.uri().path().into(),
+            running: Arc::clone(&self.running),
+            place: Arc::new(place),
+        };
+        let limit = self.answer;
+        Box::pin(async move {
+            let mut grpc = Grpc::new(Raw).max_decoding_message_size(query::REQUEST_BYTES_MAX);
+            let answer = tokio::time::timeout(limit, grpc.unary(method, request)).await;
+            let late = |_| Status::deadline_exceeded("the query took too long: ask again later").into_http();
+            Ok(answer.unwrap_or_else(late))
+        })
     }
 }
 
 /// One call.
 struct Method {
-    queries: Queries,
-    path: String,
+    app: Arc<App>,
+    path: Arc<str>,
+    running: Arc<Semaphore>,
+    place: Arc<OwnedSemaphorePermit>,
 }
 
 impl UnaryService<Vec<u8>> for Method {
@@ -110,17 +152,20 @@ impl UnaryService<Vec<u8>> for Method {
     type Future = std::pin::Pin<Box<dyn Future<Output = Result<Response<Vec<u8>>, Status>> + Send>>;
 
     fn call(&mut self, request: Request<Vec<u8>>) -> Self::Future {
-        let (queries, path) = (self.queries.clone(), std::mem::take(&mut self.path));
+        let (app, path) = (Arc::clone(&self.app), Arc::clone(&self.path));
+        let (running, place) = (Arc::clone(&self.running), Arc::clone(&self.place));
         Box::pin(async move {
             let height = asked_height(&request)?;
-            let _place = queries
-                .admitted
-                .try_acquire()
-                .map_err(|_| Status::resource_exhausted("too many queries wait: ask again later"))?;
-            let _turn = queries.running.acquire().await.map_err(|_| Status::unavailable("the node stops"))?;
-            let app = Arc::clone(&queries.app);
+            let turn = running.acquire_owned().await.map_err(|_| Status::unavailable("the node stops"))?;
             let body = request.into_inner();
-            let answer = tokio::task::spawn_blocking(move || query::run(&app, &path, &body, height))
+            // A query that has begun runs to its end, also when nobody waits for it any more: it keeps its place and its
+            // turn until then.
+            let run = move || {
+                let answer = query::run(&app, &path, &body, height);
+                drop((turn, place));
+                answer
+            };
+            let answer = tokio::task::spawn_blocking(run)
                 .await
                 .map_err(|_| Status::internal("the query was cut off"))?
                 .map_err(|status| to_grpc(&status))?;

@@ -15,6 +15,7 @@ pub mod config;
 pub mod execute;
 pub mod genesis;
 pub mod grpc;
+mod listener;
 pub mod mempool;
 pub mod metrics;
 pub mod modules;

@@ -175,7 +175,7 @@ fn pause_once(ctx: &mut Ctx, name: &str, invariant: &str) -> Result<(), Fatal> {
 }
 
 /// Work that no input can make fail: a rejection here is a broken law.
-fn block_work<T>(result: Result<T>) -> Result<T, Fatal> {
+pub(crate) fn block_work<T>(result: Result<T>) -> Result<T, Fatal> {
     result.map_err(fatal)
 }
 

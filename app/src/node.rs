@@ -14,9 +14,13 @@ use crate::{
     app::App,
     config::{self, Config},
     grpc,
+    listener::{self, Listener},
     metrics::Metrics,
     modules::{self, STORES},
 };
+
+/// Connections that read metrics; one more waits until another one ends.
+const METRICS_CONNECTIONS_MAX: usize = 16;
 
 /// Why a node does not run.
 #[derive(Debug, thiserror::Error)]
@@ -24,13 +28,23 @@ pub enum Error {
     /// The configuration does not say what is needed.
     #[error(transparent)]
     Config(#[from] config::Error),
-    /// The home is not one, or not of this chain.
+    /// The home is not one.
     #[error("{}: {source}", path.display())]
     Open {
         /// The directory of the store.
         path: PathBuf,
         /// What is wrong with it.
         source: OpenError,
+    },
+    /// The home is of another chain.
+    #[error("{}: the store belongs to chain {found:?}, not to {expected:?}", path.display())]
+    Chain {
+        /// The directory of the store.
+        path: PathBuf,
+        /// The chain that this process was told.
+        expected: String,
+        /// What the state says.
+        found: String,
     },
     /// The home is of a chain whose addresses look otherwise.
     #[error("the chain's addresses begin with {chain:?}, the configured prefix is {configured:?}")]
@@ -75,7 +89,6 @@ pub enum Error {
 
 fn open(config: &Config) -> Result<Arc<RocksBackend>, Error> {
     let path = config.home.join("data/application");
-    let failed = |source| Error::Open { path: path.clone(), source };
     let options = Options {
         history: u64::from(config.history_heights),
         proof_bytes: config.history_memory_mib.saturating_mul(1024 * 1024),
@@ -83,13 +96,14 @@ fn open(config: &Config) -> Result<Arc<RocksBackend>, Error> {
             .unwrap_or(usize::MAX),
         ..Options::new(STORES)
     };
-    let store = RocksBackend::open(&path, options).map_err(failed)?;
+    let store =
+        RocksBackend::open(&path, options).map_err(|source| Error::Open { path: path.clone(), source })?;
     let view = store.view(None)?;
     let last = chain::last_block(&view)?;
     if !last.chain_id.is_empty() {
         let expected = config.chain_id()?;
         if last.chain_id != expected {
-            return Err(failed(OpenError::ChainId { expected, found: last.chain_id }));
+            return Err(Error::Chain { path, expected, found: last.chain_id });
         }
         check_prefix(Arc::clone(&view))?;
         check_derived(&store, view.as_ref())?;
@@ -218,7 +232,7 @@ async fn serve_metrics(
             app.metrics.render()
         }
     };
-    let listener = bind("metrics", address).await?;
+    let listener = Listener::new(bind("metrics", address).await?, METRICS_CONNECTIONS_MAX, listener::IDLE);
     let router = Router::new().route("/metrics", get(render));
     Ok(axum::serve(listener, router).with_graceful_shutdown(stop).await?)
 }

@@ -21,7 +21,7 @@ use crate::{app::App, execute::TxResult, modules::ROUTES};
 /// The gas of a query: enough for a thousand records, too little to hold the node up.
 pub const QUERY_GAS_MAX: u64 = 50_000_000;
 /// The longest request.
-const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 const SIMULATE: &str = "/cosmos.tx.v1beta1.Service/Simulate";
 
 /// An answer and the height of the state that it was read from.

@@ -288,6 +288,7 @@ const MESSAGES: &str = "
     market cancel-order
     market create-bid
     market improve-bid
+    market withdraw-bid
     market confirm-start
     market top-up
     market close-lease

@@ -20,17 +20,18 @@ use std::{
     },
 };
 
+use bank::OUTPUTS_MAX;
 use prost::Message as _;
 use prost_types::Any;
 use proto::cosmos::{
     bank::v1beta1::{Input, MsgMultiSend, Output},
     tx::v1beta1::{AuthInfo, Fee, ModeInfo, SignerInfo, TxBody, TxRaw, mode_info},
 };
-use sim::{TestChain, any_send, coin, draft_of, text};
+use sim::{FEE, GAS, TestChain, any_send, coin, text};
 use underbid::{
-    client::tx::any,
+    client::tx::{Draft, any},
     genesis, query,
-    tx::{Purpose, TX_BYTES_MAX, Tx},
+    tx::{MESSAGES_MAX, Purpose, TX_BYTES_MAX, Tx},
 };
 
 struct Counting;
@@ -80,6 +81,7 @@ fn assert_linear(name: &str, per_byte_max: u64, input: impl Fn(usize) -> Vec<u8>
     for (length, allocated) in &costs {
         assert!(allocated / length <= per_byte_max, "{name}: more than {per_byte_max} a byte: {costs:?}");
     }
+    assert!(last.0 >= first.0 * 4, "{name}: its inputs hardly differ: {costs:?}");
     // Half as much again for buffers that double.
     let grown = u128::from(last.1) * u128::from(first.0) * 2 <= u128::from(first.1) * u128::from(last.0) * 3;
     assert!(grown || last.1 / last.0 == 0, "{name}: grows faster than its input: {costs:?}");
@@ -209,20 +211,25 @@ fn a_transaction_costs_its_length() {
 fn a_signed_transaction_costs_its_length_in_a_block() {
     let _alone = alone();
     let chain = TestChain::new();
-    let signed = |size: usize| {
-        // The most messages there may be, each as long as fits.
-        let note = "x".repeat(200);
-        let message = any_send("alice", "bob", 1);
-        let draft = draft_of(vec![message; 64]);
-        chain.sign(
-            &underbid::client::tx::Draft { memo: note[..size * 200 / TX_BYTES_MAX].into(), ..draft },
-            &["alice"],
-        )
+    let payments = |outputs: usize| {
+        let output = |at: usize| Output { address: text(&format!("{at}")), coins: vec![coin("uflop", 1)] };
+        let inputs = vec![Input { address: text("alice"), coins: vec![coin("uflop", outputs as u64)] }];
+        any(&MsgMultiSend { inputs, outputs: (0..outputs).map(output).collect() })
     };
-    assert_linear("finalize", 600, signed, |bytes| {
-        let block = chain.raw_block(&[bytes.to_vec()]);
-        drop(chain.app().finalize(&block).unwrap());
-    });
+    let signed = |messages: Vec<Any>| {
+        let fee = vec![coin("uflop", 100 * FEE)];
+        chain.sign(&Draft { gas_limit: 100 * GAS, fee, ..Draft::new(messages) }, &["alice"])
+    };
+    let finalize = |bytes: &[u8]| {
+        let (results, ..) = chain.app().finalize(&chain.raw_block(&[bytes.to_vec()])).unwrap();
+        assert_eq!(results[0].code, 0, "{}", results[0].log);
+    };
+    // As many messages as there may be, each as long as fits; then one that pays as many people as it may.
+    let message = payments(50);
+    let messages = |size| signed(vec![message.clone(); MESSAGES_MAX * size / TX_BYTES_MAX]);
+    assert_linear("finalize messages", 600, messages, finalize);
+    let outputs = |size| signed(vec![payments(OUTPUTS_MAX * size / TX_BYTES_MAX)]);
+    assert_linear("finalize outputs", 600, outputs, finalize);
 }
 
 #[test]

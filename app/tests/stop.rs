@@ -22,9 +22,20 @@ use tendermint_proto::{
     },
 };
 
+/// A process that does not outlive its test.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Nothing happens to one that has ended.
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
 /// A running node, and CometBFT's end of its socket.
 struct Node {
-    child: Child,
+    process: Process,
     socket: UnixStream,
 }
 
@@ -54,15 +65,15 @@ fn program(home: &Path, limit: Option<u32>) -> Command {
 
 impl Node {
     fn start(home: &Path, limit: Option<u32>) -> Self {
-        let mut child = program(home, limit).spawn().unwrap();
+        let mut process = Process(program(home, limit).spawn().unwrap());
         for _ in 0..600 {
             if let Ok(socket) = UnixStream::connect(home.join("abci.sock")) {
-                return Self { child, socket };
+                return Self { process, socket };
             }
             thread::sleep(Duration::from_millis(50));
         }
-        child.kill().unwrap();
-        panic!("the node does not listen: {}", ended(child).errors);
+        process.0.kill().unwrap();
+        panic!("the node does not listen: {}", ended(process).errors);
     }
 
     /// The answer, or nothing where the node has ended.
@@ -119,16 +130,18 @@ impl Node {
 
     /// Stops it as a supervisor does; it must end well.
     fn stop(self) {
-        let id = self.child.id().to_string();
+        let id = self.process.0.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        let ended = ended(self.child);
+        let ended = ended(self.process);
         assert_eq!(ended.code, Some(0), "{}", ended.errors);
     }
 }
 
-fn ended(child: Child) -> Ended {
-    let output = child.wait_with_output().unwrap();
-    Ended { code: output.status.code(), errors: String::from_utf8_lossy(&output.stderr).into_owned() }
+/// Waits for the end.
+fn ended(mut process: Process) -> Ended {
+    let mut errors = String::new();
+    process.0.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    Ended { code: process.0.wait().unwrap().code(), errors }
 }
 
 fn blocks(count: u64) -> Vec<RequestFinalizeBlock> {
@@ -163,7 +176,7 @@ fn a_full_disk_stops_the_node_before_the_block_is_half_there() {
         last = Some((block.height, outcome.app_hash));
     }
     let (block, outcome) = failed.expect("the limit on the size of a file is not in force");
-    let ended = ended(node.child);
+    let ended = ended(node.process);
     assert_eq!(ended.code, Some(1));
     assert!(ended.errors.contains("underbid: committing a block failed: storage failed"), "{}", ended.errors);
     assert!(ended.errors.contains("File too large"), "{}", ended.errors);
@@ -198,7 +211,7 @@ fn a_corrupt_store_is_not_started_on() {
         bytes[20] ^= 1;
         fs::write(&table, bytes).unwrap();
     }
-    let ended = ended(program(home.path(), None).spawn().unwrap());
+    let ended = ended(Process(program(home.path(), None).spawn().unwrap()));
     assert_eq!(ended.code, Some(1));
     let says = |text: &str| assert!(ended.errors.contains(text), "{}", ended.errors);
     says("error: ");
@@ -213,7 +226,7 @@ fn what_consensus_never_asks_stops_the_node_with_the_reason() {
     let home = tempfile::tempdir().unwrap();
     let mut node = Node::start(home.path(), None);
     assert!(node.init("{\"kernel\":{}}".into()).is_none());
-    let first = ended(node.child);
+    let first = ended(node.process);
     assert_eq!(first.code, Some(1));
     assert!(
         first.errors.contains("underbid: reading the genesis document failed: app_state"),
@@ -224,7 +237,7 @@ fn what_consensus_never_asks_stops_the_node_with_the_reason() {
     let mut node = Node::start(home.path(), None);
     node.init(traffic_state().to_string()).unwrap();
     assert!(node.commit().is_none(), "there is no block to commit");
-    let second = ended(node.child);
+    let second = ended(node.process);
     assert_eq!(second.code, Some(1));
     assert!(second.errors.contains("underbid: committing a block failed"), "{}", second.errors);
     assert!(second.errors.contains("no candidate"), "{}", second.errors);

@@ -224,7 +224,8 @@ async fn run(command: Command) -> Outcome {
 async fn faults(args: FaultArgs) -> Outcome {
     let FaultArgs { rows, long: is_long, binary, genesis, json } = args;
     let binary = std::path::absolute(binary.unwrap_or_else(localnet::net::find_underbid))?;
-    let options = faults::Options { binary, genesis: localnet::net::read_genesis(&genesis)?, is_long };
+    let genesis = localnet::net::read_genesis(&genesis)?;
+    let options = faults::Options { binary, genesis, is_long, dir: std::env::temp_dir() };
     let show = |row: &faults::RowReport| match json {
         true => eprintln!("{row}"),
         false => println!("{row}"),

@@ -16,6 +16,7 @@ use localnet::demo::plot::{Fate, Plan, plans};
 use localnet::demo::stage::{PATIENCE, money, wait_until_active};
 use localnet::grammar::{self, RECORDING};
 use localnet::net::{App, Net, Node, Spec, read_genesis};
+use prost_types::Any;
 use proto::cosmos::{bank::v1beta1::MsgSend, base::v1beta1::Coin};
 use proto::underbid::escrow::v1::{QueryAccountRequest, QueryAccountResponse};
 use proto::underbid::market::v1::{
@@ -24,8 +25,9 @@ use proto::underbid::market::v1::{
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
-use underbid::client::chain::{Error, SendOptions};
-use underbid::client::tx::any;
+use underbid::client::chain::{Client, Error, Refusal, SendOptions};
+use underbid::client::keys::Key;
+use underbid::client::tx::{SignedTx, any};
 
 /// How long a node may take to catch up.
 const CATCH_UP: Duration = Duration::from_secs(90);
@@ -36,19 +38,20 @@ fn genesis_path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../genesis/localnet.json")
 }
 
-/// The application's program, which cargo puts next to ours. It is another package's, so cargo may not have built it yet.
+/// The application's program, which cargo puts next to ours. It is another package's, so cargo has not built it for this test:
+/// what is there may be missing or old.
 fn underbid() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let program = Path::new(env!("CARGO_BIN_EXE_localnet")).with_file_name("underbid");
-        if !program.exists() {
-            let mut build = Command::new(env!("CARGO"));
-            build.args(["build", "--package", "underbid", "--bin", "underbid"]);
-            if program.parent().is_some_and(|dir| dir.ends_with("release")) {
-                build.arg("--release");
-            }
-            assert!(build.status().unwrap().success(), "expected the program underbid to be built");
+        let profile_dir = program.parent().unwrap();
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--package", "underbid", "--bin", "underbid", "--target-dir"]);
+        build.arg(profile_dir.parent().unwrap());
+        if profile_dir.ends_with("release") {
+            build.arg("--release");
         }
+        assert!(build.status().unwrap().success(), "expected the program underbid to be built");
         program
     })
 }
@@ -71,8 +74,38 @@ async fn open_market() -> (TempDir, Net, Stage) {
     (dir, net, stage)
 }
 
-/// Two transactions of one account with one sequence are taken by two nodes: one of them is executed, and who waits for the
-/// other learns soon that it was dropped, and why. What is sent anew for that arrives once.
+/// A transfer of an account to itself.
+fn gift(key: &Key, amount: u32) -> Vec<Any> {
+    let coin = Coin { denom: "uflop".to_owned(), amount: amount.to_string() };
+    let (from_address, to_address) = (key.address().to_string(), key.address().to_string());
+    vec![any(&MsgSend { from_address, to_address, amount: vec![coin] })]
+}
+
+/// Fails unless the other transaction came first.
+fn assert_overtaken(refusal: &Refusal) {
+    assert_eq!((refusal.codespace.as_str(), refusal.code), ("sdk", 32), "{refusal}");
+}
+
+/// Whether a transaction was executed; if not, its sender was told that the other one was.
+async fn is_executed(client: &Client, tx: &SignedTx) -> bool {
+    match client.broadcast_and_wait(tx, CATCH_UP).await {
+        Ok(_) => true,
+        Err(Error::Refused(refusal) | Error::Dropped(refusal)) => {
+            assert_overtaken(&refusal);
+            false
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Waits until all nodes have committed what any of them has.
+async fn level(net: &Net) {
+    let height = net.heights().await.into_iter().flatten().max().unwrap();
+    net.wait_height(height, CATCH_UP).await.unwrap();
+}
+
+/// Of two transactions of one account with one sequence, sent to two nodes, one is executed, and who sent the other is told
+/// why. What is sent anew for that arrives once.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_sends_through_two_nodes_at_once_loses_and_doubles_nothing() {
     let _turn = TURN.lock().await;
@@ -80,45 +113,53 @@ async fn an_account_that_sends_through_two_nodes_at_once_loses_and_doubles_nothi
     let (here, there) = (&stage.clients()[0], &stage.clients()[1]);
     let key = &stage.cast().member("alice").unwrap().key;
     let keys = [key];
-    let gift = |amount: u32| {
-        let coin = Coin { denom: "uflop".to_owned(), amount: amount.to_string() };
-        let (from_address, to_address) = (key.address().to_string(), key.address().to_string());
-        vec![any(&MsgSend { from_address, to_address, amount: vec![coin] })]
-    };
-    let options = SendOptions { wait: Duration::from_secs(60), ..SendOptions::default() };
+    let options = SendOptions { wait: CATCH_UP, ..SendOptions::default() };
 
-    let mut dropped = 0;
-    for amount in 1..=20 {
-        let one = here.prepare(&keys, gift(amount), &options).await.unwrap();
-        let other = there.prepare(&keys, gift(100 + amount), &options).await.unwrap();
-        let (taken, taken_too) = tokio::join!(here.broadcast(&one), there.broadcast(&other));
-        if taken.is_err() || taken_too.is_err() {
-            // One of the two was on the other node before its rival came.
-            let (client, tx) = if taken.is_ok() { (here, &one) } else { (there, &other) };
-            client.wait(tx, options.wait).await.unwrap();
-        } else {
-            let sent = tokio::join!(here.wait(&one, options.wait), there.wait(&other, options.wait));
-            let ((Ok(outcome), Err(error)) | (Err(error), Ok(outcome))) = sent else { panic!("{sent:?}") };
-            assert_eq!(outcome.code, 0);
-            assert!(matches!(&error, Error::Dropped(refusal) if refusal.code == 32), "{error}");
-            dropped += 1;
-            if dropped == 3 {
-                break;
-            }
-        }
-        stage.clients()[2].wait_for_next_block(CATCH_UP).await.unwrap();
+    for amount in 1..=5 {
+        let one = here.prepare(&keys, gift(key, amount), &options).await.unwrap();
+        let other = there.prepare(&keys, gift(key, 100 + amount), &options).await.unwrap();
+        let (one, other) = tokio::join!(is_executed(here, &one), is_executed(there, &other));
+        assert_ne!(one, other);
+        level(&net).await;
     }
-    assert!(dropped > 0, "two nodes never took both");
+    assert_eq!(here.account(key.address()).await.unwrap().sequence, 5);
 
-    let before = here.account(key.address()).await.unwrap().sequence;
     for amount in 1..=3 {
         let (one, other) = tokio::join!(
-            here.send(&keys, gift(200 + amount), &options),
-            there.send(&keys, gift(300 + amount), &options)
+            here.send(&keys, gift(key, 200 + amount), &options),
+            there.send(&keys, gift(key, 300 + amount), &options)
         );
         assert_ne!(one.unwrap().hash, other.unwrap().hash);
     }
-    assert_eq!(here.account(key.address()).await.unwrap().sequence, before + 6);
+    level(&net).await;
+    assert_eq!(here.account(key.address()).await.unwrap().sequence, 11);
+    net.stop().await;
+}
+
+/// One node alone takes a transaction, and sleeps while the others execute another one with the same sequence: who waits for
+/// the first learns that it was dropped, and why.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_transaction_that_was_overtaken_elsewhere_learns_it() {
+    let _turn = TURN.lock().await;
+    let (_dir, net, stage) = open_quiet_market().await;
+    let (here, there) = (&stage.clients()[0], &stage.clients()[1]);
+    let key = &stage.cast().member("alice").unwrap().key;
+    let options = SendOptions { wait: CATCH_UP, ..SendOptions::default() };
+
+    net.nodes()[1..].iter().for_each(|node| node.kill());
+    let overtaken = here.prepare(&[key], gift(key, 1), &options).await.unwrap();
+    here.broadcast(&overtaken).await.unwrap();
+    let sleeper = net.node(0).unwrap();
+    sleeper.pause();
+    net.start_all().await.unwrap();
+    there.send(&[key], gift(key, 2), &options).await.unwrap();
+    sleeper.resume();
+    match here.wait(&overtaken, CATCH_UP).await {
+        Err(Error::Dropped(refusal)) => assert_overtaken(&refusal),
+        other => panic!("{other:?}"),
+    }
+    level(&net).await;
+    assert_eq!(here.account(key.address()).await.unwrap().sequence, 1);
     net.stop().await;
 }
 

@@ -131,11 +131,11 @@ impl Model {
     }
 
     /// The chain was exported and starts again at this height and time: nobody is billed for what lies between, and an
-    /// auction that has closed undecided is decided by a seed of the new chain, which has none before its second block.
+    /// auction that has closed undecided is decided by the first seed of the new chain.
     pub fn restarted(&mut self, height: u64, time_s: u64) {
         self.header_s = time_s;
         for auction in self.orders.values_mut().filter_map(|entry| Arc::make_mut(entry).auction.as_mut()) {
-            auction.close_height = auction.close_height.max(height + 1);
+            auction.close_height = auction.close_height.max(height);
         }
     }
 
@@ -210,6 +210,7 @@ impl Model {
             MsgCancelOrder => Self::cancel_order,
             MsgCreateBid => Self::create_bid,
             MsgImproveBid => Self::improve_bid,
+            MsgWithdrawBid => Self::withdraw_bid,
             MsgConfirmStart => Self::confirm_start,
             MsgTopUp => Self::top_up,
             MsgCloseLease => Self::close_lease_by_tenant,

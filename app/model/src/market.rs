@@ -193,6 +193,24 @@ impl Model {
         })
     }
 
+    pub(crate) fn withdraw_bid(&mut self, msg: MsgWithdrawBid) -> Result<MsgWithdrawBidResponse, Refusal> {
+        self.advance(msg.order_id)?;
+        let provider = self.known_provider(&msg.provider)?;
+        guard(provider.acts(&msg.signer), Refusal::NotOperator)?;
+        let entry = self.known_order(msg.order_id)?;
+        guard(self.is_bidding(&entry), Refusal::OrderNotBiddable)?;
+        let placed = entry.bids.iter().find(|placed| placed.provider == msg.provider);
+        let placed = placed.ok_or(Refusal::UnknownBid)?;
+        let best = entry.bids.iter().map(|placed| placed.bid.eff()).min().unwrap();
+        guard(placed.bid.eff() > best + best * u128::from(self.market.band_ppm) / ONE, Refusal::BidBinding)?;
+
+        self.take_back(&entry, placed);
+        let entry = self.entry_mut(msg.order_id);
+        entry.bids.retain(|placed| placed.provider != msg.provider);
+        entry.auction.as_mut().unwrap().bid_count = entry.bids.len() as u32;
+        Ok(MsgWithdrawBidResponse { freed: placed.bid.lock.to_string() })
+    }
+
     /// The guards NotLeading and AuctionEnding; whether the change extends the auction.
     fn may_change_the_lead(&self, entry: &Entry, eff: u128) -> Result<bool, Refusal> {
         let Some(auction) = &entry.auction else { return Ok(false) };
@@ -305,11 +323,10 @@ impl Model {
         let order = &entry.order;
         guard(!matches!(order.phase, Phase::Closed { .. }), Refusal::OrderClosed)?;
         guard(amount >= self.escrow.deposit_min, Refusal::DepositTooSmall)?;
-        let has_place = order.account.has_place(&msg.signer, self.escrow.depositors_max);
-        guard(has_place, Refusal::TooManyDepositors)?;
-        self.bank.require(&msg.signer, UCREDIT, amount)?;
-
         self.settle(msg.order_id, false)?;
+        let account = &self.known_order(msg.order_id)?.order.account;
+        let has_place = account.has_place(&msg.signer, self.escrow.depositors_max);
+        guard(has_place, Refusal::TooManyDepositors)?;
         self.bank.transfer(&msg.signer, &module("escrow"), UCREDIT, amount)?;
         let now = self.now;
         let order = &mut self.entry_mut(msg.order_id).order;
@@ -475,7 +492,9 @@ impl Model {
         let order = &mut self.entry_mut(order_id).order;
         let lease = order.lease()?.clone();
         let (gross, fee) = order.account.stop();
-        order.served_s += lease.running().map_or(0, |running| closed_at - running.started_at);
+        if !(slashed && reason == LeaseClosed::TenantNotDelivered) {
+            order.served_s += lease.running().map_or(0, |running| closed_at - running.started_at);
+        }
         let (terms, tenant) = (order.terms.clone(), order.tenant.clone());
         let round = self.entry_mut(order_id).rounds.last_mut().unwrap();
         round.lease =

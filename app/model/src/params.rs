@@ -100,6 +100,7 @@ impl Market {
         ranges.iter().all(|(min, max)| min <= max)
             && budgets.iter().all(|budget| *budget > 0)
             && first_seconds.iter().all(|seconds| *seconds >= self.min_charge_s)
+            && self.min_charge_s >= 2 * max_billing_step_s
             && self.start_timeout_s_min >= 5 * max_billing_step_s
             && self.step_ppm > 0
             && self.extensions_max >= 1
@@ -127,7 +128,10 @@ impl Provider {
     fn hold(&self) -> bool {
         let tiers = self.tier_min_stake_uc.len();
         let shares = [self.uptime_start_ppm, self.decay_day_ppm, self.harmed_ppm];
+        let endpoints = u128::from(self.endpoints_max) * (u128::from(self.endpoint_len_max) + 3);
+        let contact = endpoints + u128::from(self.operators_max) * 22;
         shares.iter().all(|share| *share <= ONE as u64)
+            && contact <= 800
             && self.stake_price > 0
             && self.reputation_prior > 0
             && self.tier_min_stake_uc.iter().all(|least| *least > 0)

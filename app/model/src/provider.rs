@@ -75,10 +75,7 @@ impl Model {
             former.as_ref().is_none_or(|former| former.status == Status::Exited),
             Refusal::AlreadyRegistered,
         )?;
-        let serves =
-            |provider: &Provider| provider.owner != msg.owner && provider.operators.contains(&msg.owner);
-        guard(!self.providers.values().any(serves), Refusal::OperatorTaken)?;
-        self.require_operators(&msg.owner, &msg.operators)?;
+        self.require_operators(&msg.operators)?;
         let minimum_uc = self.provider.tier_min_stake_uc[0];
         let stake_uc = self.in_ucredit(stake)?;
         guard(stake_uc >= minimum_uc, Refusal::StakeBelowMinimum)?;
@@ -136,7 +133,7 @@ impl Model {
 
     pub(crate) fn set_operators(&mut self, msg: MsgSetOperators) -> Result<MsgSetOperatorsResponse, Refusal> {
         self.active_provider(&msg.owner)?;
-        self.require_operators(&msg.owner, &msg.operators)?;
+        self.require_operators(&msg.operators)?;
 
         self.provider_mut(&msg.owner).operators = msg.operators;
         Ok(MsgSetOperatorsResponse {})
@@ -242,13 +239,8 @@ impl Model {
         guard(few && short, Refusal::BadEndpoints)
     }
 
-    fn require_operators(&self, owner: &Address, operators: &[Address]) -> Result<(), Refusal> {
-        guard(operators.len() as u64 <= self.provider.operators_max, Refusal::TooManyOperators)?;
-        // One that has left is none any more: its owner may serve another one.
-        let present = |other: &&Provider| other.owner != *owner && other.status != Status::Exited;
-        let mut others = self.providers.values().filter(present);
-        let taken = others.any(|other| operators.iter().any(|operator| other.acts(operator)));
-        guard(!taken && !operators.contains(owner), Refusal::OperatorTaken)
+    fn require_operators(&self, operators: &[Address]) -> Result<(), Refusal> {
+        guard(operators.len() as u64 <= self.provider.operators_max, Refusal::TooManyOperators)
     }
 
     fn tier(&self, device_price_usd: u32) -> usize {

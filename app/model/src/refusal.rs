@@ -12,7 +12,7 @@ pub enum Refusal {
     // Escrow: what it guards itself has its own codespace.
     NotAuthorityOfEscrow, TooManyDepositors,
     // Provider.
-    NotAuthority, BadClass, AlreadyRegistered, OperatorTaken, TooManyOperators, StakeBelowMinimum, UnknownProvider,
+    NotAuthority, BadClass, AlreadyRegistered, TooManyOperators, StakeBelowMinimum, UnknownProvider,
     ProviderNotActive, InsufficientFreeStake, StakeBelowRequired, TooManyUnbondings, NotOperator, UnknownClass,
     ClassRetired, CapacityInUse, TooManyLines, ProviderBusy, BadEndpoints,
     // Market.
@@ -20,15 +20,15 @@ pub enum Refusal {
     ReclaimOutOfRange, DurationOutOfRange, WeightOutOfRange, RoundsOutOfRange, DepositTooSmall, UnknownOrder, NotTenant,
     OrderNotOpen, OrderNotBiddable, OwnOrder, Barred, BidExists, ZoneNotAllowed, UptimeTooLow, InsufficientCapacity,
     NotLeading, AuctionEnding, BookFull, UnknownBid, StepTooSmall, NoLease, LeaseNotStarting, OrderClosed,
-    LeaseNotActive, NotOwner, NothingToDo,
+    LeaseNotActive, NotOwner, NothingToDo, BidBinding,
 }
 
 use Refusal::*;
 
-/// The codes of a codespace count from 2 in the order in which the specification first names them.
+/// The codes of a codespace count from 2 in the order in which the specification first names them; provider has no 5.
 #[rustfmt::skip]
 const PROVIDER: &[Refusal] = &[
-    NotAuthority, BadClass, AlreadyRegistered, OperatorTaken, TooManyOperators, StakeBelowMinimum, UnknownProvider,
+    NotAuthority, BadClass, AlreadyRegistered, TooManyOperators, StakeBelowMinimum, UnknownProvider,
     ProviderNotActive, InsufficientFreeStake, StakeBelowRequired, TooManyUnbondings, NotOperator, UnknownClass,
     ClassRetired, CapacityInUse, TooManyLines, ProviderBusy, BadEndpoints,
 ];
@@ -38,7 +38,7 @@ const MARKET: &[Refusal] = &[
     ReclaimOutOfRange, DurationOutOfRange, WeightOutOfRange, RoundsOutOfRange, DepositTooSmall, UnknownOrder, NotTenant,
     OrderNotOpen, OrderNotBiddable, OwnOrder, Barred, BidExists, ZoneNotAllowed, UptimeTooLow, InsufficientCapacity,
     NotLeading, AuctionEnding, BookFull, UnknownBid, StepTooSmall, NoLease, LeaseNotStarting, OrderClosed,
-    LeaseNotActive, NotOwner, NothingToDo,
+    LeaseNotActive, NotOwner, NothingToDo, BidBinding,
 ];
 
 impl Refusal {
@@ -54,7 +54,7 @@ impl Refusal {
             NotAuthorityOfEscrow => ("escrow", 2),
             TooManyDepositors => ("escrow", 3),
             _ => match place(PROVIDER) {
-                Some(code) => ("provider", code),
+                Some(code) => ("provider", if code < 5 { code } else { code + 1 }),
                 None => ("market", place(MARKET).unwrap()),
             },
         }

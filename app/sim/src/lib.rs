@@ -10,6 +10,7 @@ mod ledger;
 mod observer;
 mod opinion;
 mod people;
+mod seeds;
 pub mod simulate;
 mod traffic;
 

@@ -63,6 +63,9 @@ impl Observer for Opinion {
 
 /// Runs the block; every transaction must end in the same way.
 fn run(model: &mut Model, block: &RawBlock, done: &Done) -> Result<(), String> {
+    if block.txs.len() != done.results.len() {
+        return Err(format!("{} transactions, {} results", block.txs.len(), done.results.len()));
+    }
     let mut txs = Vec::new();
     let mut results = Vec::new();
     for (bytes, result) in block.txs.iter().zip(&done.results) {
@@ -117,6 +120,9 @@ fn same_outcome(tx: &Tx, outcome: &Outcome, result: &TxResult) -> Result<(), Str
             "{types:?}: chain {}/{} {}, model accepts",
             result.codespace, result.code, result.log
         )),
+        Ok(answers) if answers.len() != result.replies.len() => {
+            Err(format!("{types:?}: chain gives {} answers, model {}", result.replies.len(), answers.len()))
+        }
         Ok(answers) => {
             let differs = answers.iter().zip(&result.replies).find(|(answer, reply)| {
                 (answer.type_url.as_str(), &answer.value) != (reply.type_url.as_str(), &reply.value)

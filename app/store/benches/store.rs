@@ -100,7 +100,7 @@ fn main() {
     let mut numbers = std::env::args().filter_map(|argument| argument.parse().ok());
     let (keys, changes) = (numbers.next().unwrap_or(1_000_000), numbers.next().unwrap_or(10_000));
     let directory = tempfile::tempdir().unwrap();
-    let options = || Options { chain_id: Some("bench-1".into()), ..Options::new(&STORES) };
+    let options = || Options::new(&STORES);
     let store = RocksBackend::open(directory.path(), options()).unwrap();
     let start = Instant::now();
     let mut height = load(&store, keys);

@@ -1,6 +1,11 @@
 //! The hashes of the format: what a leaf is, and SHA-256 over many pairs at once.
 
-use std::{num::NonZeroUsize, sync::OnceLock, thread};
+use std::{
+    num::NonZeroUsize,
+    panic::resume_unwind,
+    sync::OnceLock,
+    thread::{self, ScopedJoinHandle},
+};
 
 use sha2::{Digest, Sha256};
 
@@ -66,7 +71,7 @@ pub(crate) fn parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + S
         let handles: Vec<_> = items.chunks(items.len().div_ceil(threads)).map(start).collect();
         let mut out = Vec::with_capacity(items.len());
         for (part, handle) in handles {
-            match handle.and_then(|handle| handle.join().ok()) {
+            match handle.map(joined) {
                 Some(results) => out.extend(results),
                 None => out.extend(run(part)),
             }
@@ -87,12 +92,22 @@ pub(crate) fn both<L, R: Send>(
     thread::scope(|scope| {
         let handle = thread::Builder::new().name("store-second".into()).spawn_scoped(scope, &right).ok();
         let left = left();
-        (left, handle.and_then(|handle| handle.join().ok()).unwrap_or_else(&right))
+        (left, handle.map_or_else(&right, joined))
     })
+}
+
+/// What a thread made. Its panic goes on in this one: the same work again might pass over what broke it.
+fn joined<T>(handle: ScopedJoinHandle<'_, T>) -> T {
+    handle.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        panic::{AssertUnwindSafe, catch_unwind},
+        sync::atomic::{AtomicBool, Ordering::SeqCst},
+    };
+
     use super::*;
 
     #[test]
@@ -110,5 +125,15 @@ mod tests {
     fn parallel_keeps_the_order() {
         let items: Vec<u32> = (0..5_000).collect();
         assert_eq!(parallel(&items, |i| i.wrapping_mul(3)), items.iter().map(|i| i * 3).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_panic_on_a_thread_comes_out_though_the_work_would_succeed_if_it_were_done_again() {
+        let items = [0; PARALLEL_MIN];
+        let failed = AtomicBool::new(false);
+        let work = || assert!(failed.swap(true, SeqCst), "planted");
+        assert!(catch_unwind(AssertUnwindSafe(|| parallel(&items, |_| work()))).is_err());
+        failed.store(false, SeqCst);
+        assert!(catch_unwind(AssertUnwindSafe(|| both(items.len(), || (), work))).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! Reading the past: the value of a key at a height is its first undo entry above that height, else the current
 //! value.
 
-use std::{cmp::Ordering, iter::Peekable};
+use std::{cmp::Ordering, iter};
 
 use bytes::Bytes;
 use kernel::Fatal;
@@ -12,65 +12,64 @@ pub(crate) type Row = (Bytes, Bytes);
 /// A key, the height of a block that changed it, and its value before.
 pub(crate) type Undo = (Bytes, u64, Option<Bytes>);
 
-/// The rows of a range at `height`, at most `limit`. `current` is in key order; `undo` in the order of (key,
-/// height), and read after `current`, so that a block committed between the two changes nothing.
-pub(crate) fn rows_at(
+/// An undo entry that was looked for.
+pub(crate) type Found = Result<Option<Undo>, Fatal>;
+
+/// The rows of a range at `height`, at most `limit`. `current` is in key order from `start` on; `undo` finds the range's
+/// first entry at or behind a key and a height, and is read after `current`, so that a block committed between the
+/// two changes nothing. `step` is asked before each call of `undo`: what has been removed since is stepped over, however
+/// much it is, and an error ends that.
+pub(crate) fn rows_at<E: From<Fatal>>(
     height: u64,
+    start: &[u8],
     current: impl Iterator<Item = Result<Row, Fatal>>,
-    undo: impl Iterator<Item = Result<Undo, Fatal>>,
+    undo: impl FnMut(&[u8], u64) -> Found,
     limit: usize,
-) -> Result<Vec<Row>, Fatal> {
+    step: impl FnMut() -> Result<(), E>,
+) -> Result<Vec<Row>, E> {
     let mut current = current.peekable();
-    let mut undo = Before { undo: undo.peekable(), height };
-    let mut old = undo.next().transpose()?;
+    let mut changed = changed_since(height, start, undo, step).peekable();
     let mut rows = Vec::new();
     while rows.len() < limit {
-        let next = match current.peek() {
-            Some(Ok((key, _))) => Some(key),
-            Some(Err(fatal)) => return Err(fatal.clone()),
-            None => None,
-        };
-        let order = match (next, &old) {
-            (Some(key), Some((changed, _))) => key.cmp(changed),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
+        let order = match (current.peek(), changed.peek()) {
+            (Some(Ok((key, _))), Some(Ok((changed, _)))) => key.cmp(changed),
+            (Some(Err(_)), _) | (Some(_), None) => Ordering::Less,
+            (_, Some(_)) => Ordering::Greater,
             (None, None) => break,
         };
-        if order.is_lt() {
-            rows.extend(current.next().transpose()?);
-            continue;
+        if order.is_le() {
+            let row = current.next().transpose()?;
+            rows.extend(row.filter(|_| order.is_lt()));
         }
-        if order.is_eq() {
-            current.next().transpose()?;
-        }
-        if let Some((key, Some(value))) = old {
+        if order.is_ge()
+            && let Some((key, Some(value))) = changed.next().transpose()?
+        {
             rows.push((key, value));
         }
-        old = undo.next().transpose()?;
     }
     Ok(rows)
 }
 
-/// Of each key the first entry above a height.
-struct Before<I: Iterator> {
-    undo: Peekable<I>,
+/// The keys that blocks above `height` have changed, in order, each with its value at `height`. A look for every key, and a
+/// second one if older blocks have changed it too: however many have, they are not stepped over.
+fn changed_since<E: From<Fatal>>(
     height: u64,
-}
-
-impl<I: Iterator<Item = Result<Undo, Fatal>>> Iterator for Before<I> {
-    type Item = Result<(Bytes, Option<Bytes>), Fatal>;
-
-    fn next(&mut self) -> Option<Self::Item> {
+    start: &[u8],
+    mut undo: impl FnMut(&[u8], u64) -> Found,
+    mut step: impl FnMut() -> Result<(), E>,
+) -> impl Iterator<Item = Result<(Bytes, Option<Bytes>), E>> {
+    let mut from = (Bytes::copy_from_slice(start), 0);
+    let mut next = move || {
         loop {
-            let (key, height, old) = match self.undo.next()? {
-                Ok(entry) => entry,
-                Err(fatal) => return Some(Err(fatal)),
-            };
-            if height <= self.height {
-                continue;
+            step()?;
+            let Some((key, changed, old)) = undo(&from.0, from.1)? else { return Ok(None) };
+            if changed > height {
+                // No key lies between a key and itself with a zero behind it.
+                from = ([key.as_ref(), &[0]].concat().into(), 0);
+                return Ok(Some((key, old)));
             }
-            while self.undo.next_if(|later| matches!(later, Ok((other, _, _)) if *other == key)).is_some() {}
-            return Some(Ok((key, old)));
+            from = (key, height.saturating_add(1));
         }
-    }
+    };
+    iter::from_fn(move || next().transpose())
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    ops::Bound,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -155,32 +154,34 @@ impl Inner {
         }
     }
 
-    fn scan(
+    fn scan<E: From<Fatal>>(
         &self,
         height: u64,
         space: Space,
         range: KeyRange<'_>,
         limit: u32,
-    ) -> Result<Vec<history::Row>, Fatal> {
+        step: impl Fn() -> Result<(), E>,
+    ) -> Result<Vec<history::Row>, E> {
         let start = Bytes::copy_from_slice(range.start);
         let end = range.end.map(Bytes::copy_from_slice);
         if end.as_ref().is_some_and(|end| *end <= start) {
             return Ok(Vec::new());
         }
         let inside = |other: Space, key: &Bytes| other == space && end.as_ref().is_none_or(|end| key < end);
-        let current = self.current.range((Bound::Included((space, start.clone())), Bound::Unbounded));
+        let current = self.current.range((space, start)..);
         let current = current
             .take_while(|((other, key), _)| inside(*other, key))
             .map(|((_, key), value)| Ok((key.clone(), value.clone())));
-        let undo = self.undo.range((Bound::Included((space, start, 0)), Bound::Unbounded));
-        let undo = undo
-            .take_while(|((other, key, _), _)| inside(*other, key))
-            .map(|((_, key, height), old)| Ok((key.clone(), *height, old.clone())));
+        let undo = |key: &[u8], height| {
+            let found = self.undo.range((space, Bytes::copy_from_slice(key), height)..).next();
+            let found = found.filter(|((other, key, _), _)| inside(*other, key));
+            Ok(found.map(|((_, key, height), old)| (key.clone(), *height, old.clone())))
+        };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         if self.last().map_or(0, |(last, _)| last) == height {
-            return current.take(limit).collect();
+            return Ok(current.take(limit).collect::<Result<_, Fatal>>()?);
         }
-        history::rows_at(height, current, undo, limit)
+        history::rows_at(height, range.start, current, undo, limit, step)
     }
 }
 
@@ -198,7 +199,19 @@ impl View for MemoryView {
     fn scan(&self, space: Space, range: KeyRange<'_>, limit: u32) -> Result<Vec<(Bytes, Bytes)>, Fatal> {
         let inner = read(&self.inner);
         candidate::still_valid(self.rollbacks == inner.rollbacks, self.height)?;
-        inner.scan(self.height, space, range, limit)
+        inner.scan(self.height, space, range, limit, || Ok(()))
+    }
+
+    fn scan_in_steps(
+        &self,
+        space: Space,
+        range: KeyRange<'_>,
+        limit: u32,
+        step: &dyn Fn() -> kernel::Result<()>,
+    ) -> kernel::Result<Vec<(Bytes, Bytes)>> {
+        let inner = read(&self.inner);
+        candidate::still_valid(self.rollbacks == inner.rollbacks, self.height)?;
+        inner.scan(self.height, space, range, limit, step)
     }
 }
 

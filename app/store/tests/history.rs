@@ -4,10 +4,10 @@
 
 mod support;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{cell::Cell, collections::BTreeMap, path::Path, sync::Arc};
 
 use bytes::Bytes;
-use kernel::{Backend, HeightError, KeyRange, Space, View};
+use kernel::{Backend, Error, HeightError, KeyRange, Space, View};
 use proptest::prelude::*;
 use store::{Archive, MemoryBackend, Options, RocksBackend};
 use support::*;
@@ -297,5 +297,57 @@ proptest! {
             rocks.commit(staged, height).unwrap();
             height += 1;
         }
+    }
+}
+
+/// In each of 256 blocks a row comes and the one before it goes, beside a row that each of them writes.
+#[test]
+fn a_scan_of_the_past_takes_a_step_a_key_and_can_be_stopped() {
+    const BLOCKS: u64 = 256;
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options { history: BLOCKS, sync: false, cache_bytes: 1 << 20, ..Options::new(&STORES) };
+    let rocks = RocksBackend::open(directory.path(), options).unwrap();
+    let (memory, queue) = (MemoryBackend::new(&STORES), Space::Derived(MARKET));
+    let backends: [&dyn Backend; 2] = [&rocks, &memory];
+    let row = |height: u64| Bytes::from([[8].as_slice(), &height.to_be_bytes()].concat());
+    let value = |height: u64| Bytes::from(height.to_be_bytes().to_vec());
+    let mut rows = Rows::new();
+    for height in 1..=BLOCKS {
+        let written = [
+            (queue, Bytes::from_static(&[7]), Some(value(height))),
+            (queue, row(height), (height > 1).then(|| value(height))),
+            (queue, row(height - 1), None),
+        ];
+        let changes = changes(&rows, written);
+        rows = apply(&rows, &changes);
+        for backend in backends {
+            let staged = backend.stage(&*backend.view(None).unwrap(), changes.clone()).unwrap();
+            backend.commit(staged, height).unwrap();
+        }
+    }
+    for backend in backends {
+        let scan = |height, tag: u8, limit, steps_max| {
+            let steps = Cell::new(0);
+            let step = || {
+                steps.set(steps.get() + 1);
+                if steps.get() > steps_max { Err(Error::OutOfGas) } else { Ok(()) }
+            };
+            let range = KeyRange { start: &[tag], end: Some(&[tag + 1]) };
+            let found = backend.view(Some(height)).unwrap().scan_in_steps(queue, range, limit, &step);
+            (found, steps.get())
+        };
+        let hot = |height| Ok(vec![(Bytes::from_static(&[7]), value(height))]);
+        assert_eq!(scan(1, 7, 1, u64::MAX), (hot(1), 2), "a row that 255 blocks have written since");
+        assert_eq!(scan(200, 7, 1, u64::MAX), (hot(200), 2), "and 199 before");
+        assert_eq!(
+            scan(1, 8, 1, u64::MAX),
+            (Ok(Vec::new()), BLOCKS),
+            "255 rows that came since, and the end"
+        );
+        assert_eq!(scan(1, 8, 1, 10), (Err(Error::OutOfGas), 11));
+        let then = Ok(vec![(row(200), value(200))]);
+        assert_eq!(scan(200, 8, 1, u64::MAX), (then.clone(), 200), "no step behind what was asked for");
+        assert_eq!(scan(200, 8, 9, u64::MAX), (then, BLOCKS + 1));
+        assert_eq!(scan(BLOCKS, 8, 9, 0), (Ok(vec![(row(BLOCKS), value(BLOCKS))]), 0), "the present");
     }
 }

@@ -133,6 +133,8 @@ fn a_state_that_breaks_a_rule_is_refused_with_its_field() {
     let owner = |coins: Value| json!({ "address": alice, "coins": coins });
     let account = json!({ "address": alice });
     broken("/app_state/kernel/params/max_billing_step_s", json!(0), "kernel.params.max_billing_step_s");
+    let upgrade = json!({ "name": "v2", "height": 1_000, "app_version": 2 });
+    broken("/app_state/kernel/upgrade", upgrade, "app_state.kernel.upgrade");
     broken("/app_state/auth/accounts", json!([account, account]), "auth.accounts[1].address");
     broken("/app_state/auth/params/signatures_max", json!(0), "auth.params.signatures_max");
     broken("/app_state/auth/params/fee/base_floor", json!("2000"), "auth.params.fee.base_floor");

@@ -1,6 +1,7 @@
 //! CheckTx: what pending transactions have used counts, until the next block.
 
 use prost_types::Timestamp;
+use proto::underbid::kernel::v1::{QueryClockRequest, QueryClockResponse};
 use underbid::{
     mempool::Mempool,
     signatures::SignatureCache,
@@ -34,6 +35,28 @@ fn a1_22_pending_sequences_follow_one_another_and_a_block_starts_anew() {
     // Without the rechecks the sequence is the committed one.
     chain.block(&[]);
     assert_eq!(check(&chain, &txs[1]), 0);
+}
+
+#[test]
+fn before_the_first_block_a_check_is_for_the_height_that_the_chain_starts_at() {
+    let mut chain = TestChain::at_genesis(vec![Home::memory()], &genesis_state(), 1_001, START_S).unwrap();
+    let until = |height| {
+        let mut draft = draft([&send("alice", "bob", 5)]);
+        draft.timeout_height = height;
+        chain.sign(&draft, &["alice"])
+    };
+    let [early, late, in_time] = [500, 1_000, 1_001].map(until);
+    for tx in [&early, &late] {
+        assert_eq!(check(&chain, tx), 30);
+        assert_eq!(chain.app().simulate(tx).unwrap().code, 30);
+    }
+    assert_eq!(check(&chain, &in_time), 0);
+    assert_eq!(chain.app().simulate(&in_time).unwrap().code, 0);
+    let clock = "/underbid.kernel.v1.Query/Clock";
+    let clock: QueryClockResponse = chain.query(clock, &QueryClockRequest::default()).unwrap();
+    assert_eq!(clock.height, 1_000);
+    let codes: Vec<_> = chain.forced(&[late, in_time]).results.iter().map(|result| result.code).collect();
+    assert_eq!(codes, [30, 0]);
 }
 
 #[test]
@@ -113,6 +136,29 @@ fn a_signature_is_checked_once() {
     let unseen = send_ahead(&chain, "dave", 0);
     assert_eq!(chain.run(unseen).code, 0);
     assert_eq!(checks(&chain) - start, 3);
+}
+
+#[test]
+fn a_signature_is_neither_checked_nor_remembered_for_who_can_not_pay() {
+    let mut chain = TestChain::new();
+    let checks = |chain: &TestChain| chain.app().signatures().checks();
+    let (start, tx) = (checks(&chain), send_ahead(&chain, "poor", 0));
+    assert_eq!([check(&chain, &tx), check(&chain, &tx)], [5, 5]);
+    assert_eq!(checks(&chain), start);
+    // A block that holds it has to check it.
+    assert_eq!(chain.run(tx).code, 5);
+    assert_eq!(checks(&chain) - start, 1);
+}
+
+#[test]
+fn a_bad_signature_uses_neither_money_nor_a_sequence() {
+    let chain = TestChain::new();
+    let mut draft = draft([&send("alice", "bob", 5)]);
+    draft.fee = vec![coin("uflop", PURSE)];
+    let good = chain.sign(&draft, &["alice"]);
+    let mut bad = good.clone();
+    *bad.last_mut().unwrap() ^= 1;
+    assert_eq!([&bad, &bad, &good].map(|tx| check(&chain, tx)), [4, 4, 0]);
 }
 
 #[test]

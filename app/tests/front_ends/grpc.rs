@@ -1,7 +1,12 @@
 //! gRPC as any client sees it: answers, codes, heights, reflection, limits.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Barrier},
+    time::Duration,
+};
 
+use kernel::{AppHash, Backend, Changes, Fatal, HeightError, Proof, Staged, View};
 use prost::{Message, Name};
 use proto::{
     cosmos::{
@@ -11,7 +16,8 @@ use proto::{
     },
     underbid::market::v1::{MsgSettle, QueryOrderRequest, QueryOrderResponse},
 };
-use tokio::sync::oneshot;
+use store::MemoryBackend;
+use tokio::{io::AsyncReadExt as _, net::TcpStream, sync::oneshot, task::spawn_blocking, time};
 use tonic::{Code, Request, Response, Status, codec::ProstCodec, transport::Channel};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
@@ -19,7 +25,10 @@ use tonic_reflection::pb::v1::{
 };
 use underbid::{
     app::App,
+    execute::RawBlock,
     grpc::{self, CODE_HEADER, CODESPACE_HEADER, HEIGHT_HEADER, Limits},
+    metrics::Metrics,
+    modules::STORES,
     query,
 };
 
@@ -31,6 +40,7 @@ const SIMULATE: &str = "/cosmos.tx.v1beta1.Service/Simulate";
 /// A served application; it stops with this.
 struct Served {
     channel: Channel,
+    address: String,
     stop: oneshot::Sender<()>,
     ended: tokio::task::JoinHandle<Result<(), grpc::Error>>,
 }
@@ -38,12 +48,12 @@ struct Served {
 impl Served {
     async fn new(app: &Arc<App>, limits: Limits) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap().to_string();
         let (stop, stopped) = oneshot::channel();
         let until = async move { stopped.await.unwrap() };
         let ended = tokio::spawn(grpc::serve(Arc::clone(app), listener, limits, until));
-        let channel = tonic::transport::Endpoint::new(address).unwrap().connect().await.unwrap();
-        Self { channel, stop, ended }
+        let channel = connect(&address).await;
+        Self { channel, address, stop, ended }
     }
 
     async fn ask<Q, R>(&self, path: &str, request: Request<Q>) -> Result<Response<R>, Status>
@@ -51,9 +61,14 @@ impl Served {
         Q: Message + 'static,
         R: Message + Default + 'static,
     {
-        let mut client = tonic::client::Grpc::new(self.channel.clone());
-        client.ready().await.unwrap();
-        client.unary(request, path.parse().unwrap(), ProstCodec::<Q, R>::default()).await
+        ask(&self.channel, path, request).await
+    }
+
+    /// What becomes of a query of the last state.
+    async fn code(&self) -> Code {
+        let answer: Result<Response<QueryBalanceResponse>, Status> =
+            self.ask(BALANCE, Request::new(balance_of("bob"))).await;
+        answer.map_or_else(|status| status.code(), |_| Code::Ok)
     }
 
     /// A stop ends the server although the client is still connected.
@@ -61,6 +76,20 @@ impl Served {
         self.stop.send(()).unwrap();
         self.ended.await.unwrap().unwrap();
     }
+}
+
+async fn connect(address: &str) -> Channel {
+    tonic::transport::Endpoint::new(format!("http://{address}")).unwrap().connect().await.unwrap()
+}
+
+async fn ask<Q, R>(channel: &Channel, path: &str, request: Request<Q>) -> Result<Response<R>, Status>
+where
+    Q: Message + 'static,
+    R: Message + Default + 'static,
+{
+    let mut client = tonic::client::Grpc::new(channel.clone());
+    client.ready().await.unwrap();
+    client.unary(request, path.parse().unwrap(), ProstCodec::<Q, R>::default()).await
 }
 
 fn balance_of(name: &str) -> QueryBalanceRequest {
@@ -131,7 +160,8 @@ async fn errors_have_the_codes_of_grpc() {
     }
     let large = QueryBalanceRequest { address: "x".repeat(2 << 20), denom: String::new() };
     let status = served.ask::<_, QueryBalanceResponse>(BALANCE, Request::new(large)).await.unwrap_err();
-    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+    assert_eq!(status.code(), Code::OutOfRange, "{status}");
+    assert!(status.message().contains("1048576 bytes"), "{status}");
     assert!(served.ask::<_, QueryBalanceResponse>(BALANCE, Request::new(balance_of("bob"))).await.is_ok());
     served.stop().await;
 }
@@ -201,13 +231,13 @@ async fn reflection_lists_and_describes_what_is_served() {
 #[tokio::test]
 async fn more_queries_than_are_admitted_are_refused_and_a_place_is_given_back() {
     let chain = TestChain::new();
-    let served = Served::new(chain.app(), Limits { running: 1, admitted: 0 }).await;
+    let served = Served::new(chain.app(), Limits { running: 1, admitted: 0, ..Limits::default() }).await;
     let status = served.ask::<_, QueryBalanceResponse>(BALANCE, Request::new(balance_of("bob"))).await;
     let status = status.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
     served.stop().await;
 
-    let served = Served::new(chain.app(), Limits { running: 1, admitted: 1 }).await;
+    let served = Served::new(chain.app(), Limits { running: 1, admitted: 1, ..Limits::default() }).await;
     for _ in 0..20 {
         let answer = served.ask::<_, QueryBalanceResponse>(BALANCE, Request::new(balance_of("bob"))).await;
         assert!(answer.is_ok());
@@ -215,5 +245,122 @@ async fn more_queries_than_are_admitted_are_refused_and_a_place_is_given_back() 
         let status = served.ask::<_, QueryBalanceResponse>(BALANCE, Request::new(refused)).await;
         assert_eq!(status.unwrap_err().code(), Code::InvalidArgument, "a refusal gives its place back too");
     }
+    served.stop().await;
+}
+
+/// A store whose past can't be read before somebody else has come to the gate, twice.
+struct Gated {
+    store: MemoryBackend,
+    gate: Arc<Barrier>,
+}
+
+impl Backend for Gated {
+    fn view(&self, height: Option<u64>) -> Result<Arc<dyn View>, HeightError> {
+        if height.is_some() {
+            self.gate.wait();
+            self.gate.wait();
+        }
+        self.store.view(height)
+    }
+
+    fn stage(&self, base: &dyn View, changes: Changes) -> Result<Staged, Fatal> {
+        self.store.stage(base, changes)
+    }
+
+    fn commit(&self, staged: Staged, height: u64) -> Result<Arc<dyn View>, Fatal> {
+        self.store.commit(staged, height)
+    }
+
+    fn last(&self) -> Option<(u64, AppHash)> {
+        self.store.last()
+    }
+
+    fn prove(&self, height: Option<u64>, store: &str, key: &[u8]) -> Result<Proof, HeightError> {
+        self.store.prove(height, store, key)
+    }
+
+    fn rollback(&self) -> Result<u64, Fatal> {
+        self.store.rollback()
+    }
+}
+
+/// An application of two blocks over a [`Gated`] store.
+fn gated() -> (Arc<App>, Arc<Barrier>) {
+    let gate = Arc::new(Barrier::new(2));
+    let store = Gated { store: MemoryBackend::new(STORES), gate: Arc::clone(&gate) };
+    let app = App::open(Arc::new(store), Metrics::default()).unwrap();
+    app.init_chain(CHAIN_ID, 1, START_S, parsed(&genesis_state())).unwrap();
+    for height in 1..=2 {
+        app.finalize(&RawBlock { height, time_s: START_S + height, ..RawBlock::default() }).unwrap();
+        app.commit().unwrap();
+    }
+    (Arc::new(app), gate)
+}
+
+async fn come_to(gate: &Arc<Barrier>) {
+    let gate = Arc::clone(gate);
+    spawn_blocking(move || gate.wait()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_query_that_nobody_waits_for_keeps_its_place_until_it_ends() {
+    let (app, gate) = gated();
+    let soon = Duration::from_millis(300);
+    for (answer, resets) in [(Duration::from_secs(60), true), (soon, false)] {
+        let served = Served::new(&app, Limits { running: 1, admitted: 1, answer, ..Limits::default() }).await;
+        let asked = served.ask::<_, QueryBalanceResponse>(BALANCE, at(balance_of("bob"), "1"));
+        let mut asked = Box::pin(asked);
+        tokio::select! {
+            answer = &mut asked => panic!("{answer:?}"),
+            () = come_to(&gate) => {}
+        }
+        if resets {
+            // Its stream is reset with it.
+            drop(asked);
+        } else {
+            assert_eq!(asked.await.unwrap_err().code(), Code::DeadlineExceeded);
+        }
+        for _ in 0..10 {
+            assert_eq!(served.code().await, Code::ResourceExhausted);
+            time::sleep(Duration::from_millis(20)).await;
+        }
+        come_to(&gate).await;
+        let given_back = async {
+            while served.code().await != Code::Ok {
+                time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        time::timeout(Duration::from_secs(30), given_back).await.unwrap();
+        served.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_too_many_waits_until_another_one_ends() {
+    let chain = TestChain::new();
+    let served = Served::new(chain.app(), Limits { connections: 3, ..Limits::default() }).await;
+    assert_eq!(served.code().await, Code::Ok);
+    let idle = [TcpStream::connect(&served.address).await, TcpStream::connect(&served.address).await];
+    let late = connect(&served.address).await;
+    let asked = ask::<_, QueryBalanceResponse>(&late, BALANCE, Request::new(balance_of("bob")));
+    tokio::pin!(asked);
+    assert!(time::timeout(Duration::from_millis(300), &mut asked).await.is_err(), "it waits");
+    assert_eq!(served.code().await, Code::Ok, "the others don't");
+    drop(idle);
+    time::timeout(Duration::from_secs(30), asked).await.unwrap().unwrap();
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_sends_nothing_is_closed() {
+    let chain = TestChain::new();
+    let idle = Duration::from_millis(200);
+    let served = Served::new(chain.app(), Limits { idle, ..Limits::default() }).await;
+    let mut silent = TcpStream::connect(&served.address).await.unwrap();
+    let mut received = Vec::new();
+    time::timeout(Duration::from_secs(30), silent.read_to_end(&mut received)).await.unwrap().unwrap();
+    // A client connects again.
+    time::sleep(2 * idle).await;
+    assert_eq!(served.code().await, Code::Ok);
     served.stop().await;
 }

@@ -26,6 +26,10 @@ struct Node {
 
 impl Node {
     fn new(home: &Path) -> Self {
+        Self::of_chain(home, CHAIN_ID)
+    }
+
+    fn of_chain(home: &Path, chain_id: &str) -> Self {
         let path = home.join("data/application");
         std::fs::create_dir_all(&path).unwrap();
         let options =
@@ -33,7 +37,7 @@ impl Node {
         let store = Arc::new(RocksBackend::open(path, options).unwrap());
         let app = App::open(store.clone(), Metrics::default()).unwrap();
         if app.committed().height == 0 {
-            app.init_chain(CHAIN_ID, 1, START_S, parsed(&genesis_state())).unwrap();
+            app.init_chain(chain_id, 1, START_S, parsed(&genesis_state())).unwrap();
         }
         Self { store, app }
     }
@@ -184,6 +188,26 @@ fn what_can_not_be_compared_says_why() {
         assert!(error.starts_with("error: ") && error.contains(words), "{error}");
     }
     assert!(!missing.path().join("data").exists(), "nothing is made where nothing is");
+}
+
+#[test]
+fn homes_of_two_chains_are_refused_by_name() {
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    Node::new(ours.path()).deliver(&block(1, &[]));
+    Node::of_chain(theirs.path(), "theirs-1").deliver(&block(1, &[]));
+    let output = diff(ours.path(), theirs.path(), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        error.contains("the homes are of the chains \"underbid-local-1\" and \"theirs-1\""),
+        "{error} {output:?}"
+    );
+    // Nor does a node of the one chain start in a home of the other.
+    let output = run(&["export", "--home", theirs.path().to_str().unwrap(), "--chain-id", CHAIN_ID]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    let words = "the store belongs to chain \"theirs-1\", not to \"underbid-local-1\"";
+    assert!(error.contains(words), "{error}");
 }
 
 /// The prefix decides which addresses are read: one that is not the chain's own would execute other blocks than everybody.

@@ -152,6 +152,10 @@ impl RoundView {
                 self.offers.remove(&provider);
                 format!("{provider} has to make room")
             }
+            "BidWithdrawn" => {
+                self.offers.remove(&provider);
+                format!("{provider} takes its bid back: it can't win any more")
+            }
             "AuctionExtended" => {
                 self.extensions = u32::try_from(facts.number("extensions")).unwrap_or_default();
                 self.close_height = facts.number("close_height");

@@ -11,7 +11,7 @@ use super::{Error, failed};
 use crate::demo::cast::Cast;
 use crate::demo::{Stage, stage::first_height};
 use crate::grammar::RECORDING;
-use crate::net::{App, Net, Node, Spec, TemporaryDir};
+use crate::net::{App, Net, Node, Spec};
 
 /// How long a node may take to catch up, and a halted chain to go on.
 pub const HEAL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -29,6 +29,8 @@ pub struct Options {
     pub genesis: Value,
     /// Whether the full counts are played.
     pub is_long: bool,
+    /// Where the nets are made.
+    pub dir: PathBuf,
 }
 
 /// A net before it is started.
@@ -37,12 +39,11 @@ pub struct Made {
     pub net: Net,
     genesis: Value,
     binary: PathBuf,
-    dir: TemporaryDir,
 }
 
 /// A net with trade on it.
 pub struct Bed {
-    // Fields are dropped in this order: who asks, the processes, and then the files.
+    // Fields are dropped in this order: who asks, and then the processes.
     /// The market, and who watches it.
     pub stage: Stage,
     /// The processes.
@@ -50,20 +51,18 @@ pub struct Bed {
     /// The first height of the chain.
     pub first_height: u64,
     binary: PathBuf,
-    dir: TemporaryDir,
 }
 
 impl Made {
     /// Makes a net. `change` is given the usual one: four validators, an observer, and the demo's accounts.
     pub fn new(options: &Options, change: impl FnOnce(&mut Spec)) -> Result<Self, Error> {
-        let dir = TemporaryDir::new();
         let genesis = Cast::new()?.complete(options.genesis.clone())?;
         let app =
             App::Underbid { binary: options.binary.clone(), arguments: RECORDING.map(str::to_owned).into() };
-        let mut spec = Spec { observers: 1, ..Spec::new(dir.path(), app, genesis) };
+        let mut spec = Spec { observers: 1, ..Spec::new(options.dir.join("net"), app, genesis) };
         change(&mut spec);
         let genesis = spec.genesis.clone();
-        Ok(Self { net: Net::make(spec)?, genesis, binary: options.binary.clone(), dir })
+        Ok(Self { net: Net::make(spec)?, genesis, binary: options.binary.clone() })
     }
 
     /// Starts the validators, and the trade.
@@ -76,11 +75,11 @@ impl Made {
 
     /// Starts the validators alone.
     pub async fn open_quiet(self) -> Result<Bed, Error> {
-        let Self { net, genesis, binary, dir } = self;
+        let Self { net, genesis, binary } = self;
         let net = net.started().await?;
         let stage = Stage::open(&net, &genesis)?;
         let first_height = first_height(&genesis);
-        Ok(Bed { stage, net, first_height, binary, dir })
+        Ok(Bed { stage, net, first_height, binary })
     }
 }
 
@@ -94,16 +93,6 @@ impl Bed {
     pub async fn trade(&mut self) -> Result<(), Error> {
         self.stage.start_bots().await?;
         Ok(self.stage.start_tenants()?)
-    }
-
-    /// Where its files are.
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
-    }
-
-    /// Leaves the files when the bed is gone.
-    pub fn keep(&mut self) {
-        self.dir.keep();
     }
 
     /// The greatest height that a validator has committed.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use kernel::Reject;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -18,10 +19,19 @@ const BLOCKS_AFTER_HEALING: u64 = 10;
 const RESIDENT_BYTES_MAX: (u64, u64) = (900 << 20, 700 << 20);
 /// The disk that one node may use, in bytes: a scenario has some thousand small blocks.
 const DISK_BYTES_MAX: u64 = 1 << 30;
+/// The logs of an application. One that went back a block is called as by two runs, so it begins a second log.
+pub const APP_LOGS: [&str; 2] = ["app.log", "app-before-rollback.log"];
 /// What in a log tells of a failure that nobody injected.
 const ALARMS: [&str; 4] = ["panicked at", "CONSENSUS FAILURE", "panic: ", "stopping: "];
 /// What CometBFT says of the death of its application, which is told by that one's own log if nobody injected it.
 const BEREAVED: [&str; 2] = ["abci.sock", "EOF"];
+
+/// Why something is refused: the codespace, and the code in it.
+pub type Code = (&'static str, u32);
+/// A signature is not its signer's.
+pub const UNAUTHORIZED: Code = (Reject::SDK, 4);
+/// The sequence is not the signer's next.
+pub const WRONG_SEQUENCE: Code = (Reject::SDK, 32);
 
 /// One law, and whether it held.
 #[derive(Clone, Debug, Serialize)]
@@ -154,7 +164,7 @@ async fn replay(bed: &Bed, height: u64) -> Result<String, Error> {
 fn alive(bed: &Bed) -> Result<String, Error> {
     bed.net.check()?;
     for node in bed.net.nodes() {
-        for name in ["app.log", "comet.log"] {
+        for name in APP_LOGS.into_iter().chain(["comet.log"]) {
             let log = read_log(&node.home().join(name))?;
             let has = |line: &&str, words: &[&str]| words.iter().any(|word| line.contains(word));
             let alarm = log.lines().find(|line| has(line, &ALARMS) && !has(line, &BEREAVED));
@@ -227,9 +237,9 @@ pub fn exported_height(document: &Value) -> u64 {
 
 /// Checks an exported state as a new chain's first block would.
 pub async fn validate(bed: &Bed, document: &Value) -> Result<(), Error> {
-    let file = bed.dir().join("exported.json");
+    let file = bed.net.dir().join("exported.json");
     std::fs::write(&file, document.to_string()).map_err(failed)?;
-    let file = std::path::absolute(&file).map_err(failed)?.display().to_string();
+    let file = file.display().to_string();
     bed.underbid(bed.net.node(0)?.home(), &["genesis", "validate", &file]).await?;
     Ok(())
 }
@@ -237,17 +247,15 @@ pub async fn validate(bed: &Bed, document: &Value) -> Result<(), Error> {
 fn grammar_of(bed: &Bed) -> Result<String, Error> {
     let mut all = grammar::Tally::default();
     for node in bed.net.nodes() {
-        let path = node.home().join("app.log");
-        if !path.exists() {
-            continue;
+        for name in APP_LOGS {
+            let log = read_log(&node.home().join(name))?;
+            let tally = grammar::check(&grammar::read(&log))
+                .map_err(|broken| failed(format!("node{} {name}: {broken}", node.index())))?;
+            all.starts += tally.starts;
+            all.inits += tally.inits;
+            all.commits += tally.commits;
+            all.proposals += tally.proposals;
         }
-        let log = read_log(&path)?;
-        let tally = grammar::check(&grammar::read(&log))
-            .map_err(|broken| failed(format!("node{}: {broken}", node.index())))?;
-        all.starts += tally.starts;
-        all.inits += tally.inits;
-        all.commits += tally.commits;
-        all.proposals += tally.proposals;
     }
     let grammar::Tally { starts, inits, commits, proposals } = all;
     Ok(format!(

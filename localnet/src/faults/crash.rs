@@ -12,8 +12,8 @@ use crate::net::{App, Injection, Net, Node};
 
 /// Where CometBFT ends itself when it is told to: twice at a vote of its own, nine times from a decision to the next height.
 const FAIL_POINTS: u32 = 11;
-/// How soon a block must come after a crash.
-const FIRST_BLOCK_MAX: Duration = Duration::from_secs(5);
+/// How soon a block must come after a crash. An idle machine takes less than 5 s, a busy one longer.
+const FIRST_BLOCK_MAX: Duration = Duration::from_secs(20);
 /// How many past heights the pruning nodes of C5 keep.
 const SHORT_HISTORY: u64 = 8;
 
@@ -47,13 +47,9 @@ pub async fn fail_points(options: &Options) -> Result<Played, Error> {
         victim.wait_height(before + 1, PATIENCE).await?;
         slowest = slowest.max(started.elapsed());
     }
-    let is_fast = slowest <= FIRST_BLOCK_MAX;
-    let findings = vec![format!(
-        "{} between the restart and the first new block at the most{}",
-        seconds(slowest),
-        if is_fast { "" } else { ", more than the 5 s that an idle machine allows" }
-    )];
-    conclude(bed, rounds * FAIL_POINTS, Vec::new(), findings).await
+    let detail = format!("{} between the restart and the first new block at the most", seconds(slowest));
+    let check = Check::new("C1", slowest <= FIRST_BLOCK_MAX, detail);
+    conclude(bed, rounds * FAIL_POINTS, vec![check], Vec::new()).await
 }
 
 /// Starts a node whose CometBFT is to end by itself, and waits for that end.
@@ -86,7 +82,7 @@ pub async fn kill_one(options: &Options) -> Result<Played, Error> {
 }
 
 async fn kill_in_turn(bed: &Bed, cycles: u32) -> Result<Vec<Check>, Error> {
-    let mut widest = 0;
+    let (mut ahead, mut behind) = (0, 0);
     for (cycle, node) in (0..cycles).zip(bed.net.validators().iter().cycle()) {
         tokio::time::sleep(Duration::from_millis(rand::random_range(0..400))).await;
         let before = bed.height().await;
@@ -95,13 +91,19 @@ async fn kill_in_turn(bed: &Bed, cycles: u32) -> Result<Vec<Check>, Error> {
             _ => node.kill_comet(),
         }
         recover(node).await?;
-        // Both answer now: CometBFT may be one block ahead, which the application is executing.
-        let (stored, committed) = (node.rpc().status().await?.height, node.rpc().height().await?);
-        widest = widest.max(stored.saturating_sub(committed));
+        // Both answer now. Heights only grow, so the application's before and after that of CometBFT bound the one beside it.
+        let least = node.rpc().height().await?;
+        let stored = node.rpc().status().await?.height;
+        let most = node.rpc().height().await?;
+        ahead = ahead.max(least.saturating_sub(stored));
+        behind = behind.max(stored.saturating_sub(most));
         node.wait_height(before.max(stored) + 1, PATIENCE).await?;
     }
-    let detail = format!("after a restart CometBFT and its application were at most {widest} blocks apart");
-    Ok(vec![Check::new("C2", widest <= 1, detail)])
+    let detail = format!(
+        "after a restart the application was at most {ahead} blocks ahead of its CometBFT and {behind} behind"
+    );
+    // The block that it is executing is stored already.
+    Ok(vec![Check::new("C2", ahead == 0 && behind <= 1, detail)])
 }
 
 /// C3.

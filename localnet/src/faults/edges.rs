@@ -8,14 +8,29 @@ use proto::cosmos::tx::v1beta1::TxRaw;
 use proto::underbid::market::v1::{MsgCreateOrder, MsgTopUp};
 use proto::underbid::provider::v1::{MsgAddStake, MsgUnstake};
 use underbid::client::chain::{self, Gas, SendOptions};
+use underbid::client::rpc::Broadcast;
 use underbid::client::tx::{SignedTx, any};
 
 use super::bed::{Bed, Options, PATIENCE};
-use super::checks::Check;
+use super::checks::{Check, Code, UNAUTHORIZED, WRONG_SEQUENCE};
 use super::floods::module;
-use super::{Error, Played, conclude, failed};
-use crate::demo::plot;
+use super::{Error, Played, conclude};
+use crate::demo::plot::{self, Fate, Plan};
 use crate::demo::stage::order_message;
+
+// Why else these transactions are refused.
+const TX_DECODE: Code = ("sdk", 2);
+const INVALID_COINS: Code = ("sdk", 10);
+const INVALID_REQUEST: Code = ("sdk", 18);
+const SEND_DISABLED: Code = ("bank", 5);
+const COUNT_OUT_OF_RANGE: Code = ("market", 2);
+const RATE_OUT_OF_RANGE: Code = ("market", 3);
+const DURATION_OUT_OF_RANGE: Code = ("market", 9);
+const DEPOSIT_TOO_SMALL: Code = ("market", 12);
+/// What CometBFT says of a transaction that it has seen.
+const KNOWN_TRANSACTION: &str = "tx already exists in cache";
+/// The node that has forgotten what it has seen.
+const FORGETFUL: usize = 3;
 
 /// The order of secp256k1's group.
 const GROUP_ORDER: [u8; 32] = [
@@ -34,26 +49,43 @@ pub async fn signatures(options: &Options) -> Result<Played, Error> {
     let good = client.prepare(&[&payer.key], messages.clone(), &SendOptions::default()).await?;
     let elsewhere = chain::Client::new(client.rpc().clone(), "another-chain");
     let cases = [
-        ("no signature", changed(&good, |raw| raw.signatures.clear())),
-        ("an empty signature", changed(&good, |raw| raw.signatures[0].clear())),
-        ("2 signatures", copied(&good, 2)),
-        ("255 signatures", copied(&good, 255)),
-        ("256 signatures", copied(&good, 256)),
-        ("257 signatures", copied(&good, 257)),
-        ("a high s", changed(&good, |raw| raise(&mut raw.signatures[0]))),
-        ("another chain's id", elsewhere.prepare(&[&payer.key], messages, &SendOptions::default()).await?),
-        ("a byte more", SignedTx::new([good.bytes.as_slice(), &[0]].concat())),
+        ("no signature", UNAUTHORIZED, changed(&good, |raw| raw.signatures.clear())),
+        ("an empty signature", UNAUTHORIZED, changed(&good, |raw| raw.signatures[0].clear())),
+        ("2 signatures", UNAUTHORIZED, copied(&good, 2)),
+        ("255 signatures", UNAUTHORIZED, copied(&good, 255)),
+        ("256 signatures", UNAUTHORIZED, copied(&good, 256)),
+        ("257 signatures", UNAUTHORIZED, copied(&good, 257)),
+        ("a high s", UNAUTHORIZED, changed(&good, |raw| raise(&mut raw.signatures[0]))),
+        (
+            "another chain's id",
+            UNAUTHORIZED,
+            elsewhere.prepare(&[&payer.key], messages, &SendOptions::default()).await?,
+        ),
+        ("a byte more", TX_DECODE, SignedTx::new([good.bytes.as_slice(), &[0]].concat())),
     ];
     let mut checks = Vec::new();
-    for (name, tx) in &cases {
-        checks.push(refused("M3", name, client.broadcast_and_wait(tx, PATIENCE).await));
+    for (name, code, tx) in &cases {
+        checks.push(refused("M3", name, *code, client.broadcast_and_wait(tx, PATIENCE).await));
     }
-    client.broadcast_and_wait(&good, PATIENCE).await?;
-    // The node knows these bytes; the others would have to forget that they executed them.
-    for (index, client) in bed.stage.clients().iter().enumerate() {
-        let answer = client.rpc().broadcast_tx_sync(&good.bytes).await;
-        let is_refused = answer.map_or(true, |answer| answer.code != 0);
-        checks.push(Check::new("M3", is_refused, format!("a replay at node{index} is refused")));
+    let height = client.broadcast_and_wait(&good, PATIENCE).await?.height;
+    bed.net.node(FORGETFUL)?.restart().await?;
+    for node in bed.net.validators() {
+        node.wait_height(height, PATIENCE).await?;
+        let answer = node.rpc().broadcast_tx_sync(&good.bytes).await;
+        let (is_refused, told) = match &answer {
+            Ok(Broadcast { codespace, code, .. }) => {
+                ((codespace.as_str(), *code) == WRONG_SEQUENCE, format!("with {codespace}/{code}"))
+            }
+            Err(error) => {
+                let told = error.to_string();
+                (node.index() != FORGETFUL && told.contains(KNOWN_TRANSACTION), told)
+            }
+        };
+        checks.push(Check::new(
+            "M3",
+            is_refused,
+            format!("a replay at node{}: refused {told}", node.index()),
+        ));
     }
     let cycles = u32::try_from(checks.len()).unwrap_or(u32::MAX);
     conclude(bed, cycles, checks, Vec::new()).await
@@ -82,68 +114,70 @@ fn raise(signature: &mut [u8]) {
 /// E4. Amounts that no pool may take, and gifts to pools.
 pub async fn amounts(options: &Options) -> Result<Played, Error> {
     let bed = Bed::open(options).await?;
-    let (alice, aurora) = (bed.stage.cast().member("bruno")?, bed.stage.cast().member("aurora")?);
+    // Who sends does not trade, so that no sequence is taken by another transaction; what is a provider's is refused before.
+    let (payer, aurora) = (bed.stage.cast().member("authority")?, bed.stage.cast().member("aurora")?);
     let (max, more) = (u128::MAX.to_string(), format!("{}0", u128::MAX));
     let gift = |to: String, denom: &str, amount: &str| {
         let coin = Coin { denom: denom.to_owned(), amount: amount.to_owned() };
-        any(&MsgSend { from_address: alice.address(), to_address: to, amount: vec![coin] })
+        any(&MsgSend { from_address: payer.address(), to_address: to, amount: vec![coin] })
     };
     let plan = plot::plans().remove(0);
-    let order = order_message(&plan, &alice.address());
+    let order_id = bed.stage.place(&Plan { deposit_s: 3_600, fate: Fate::Served, ..plan.clone() }).await?;
+    let order = order_message(&plan, &payer.address());
     let order = |change: &dyn Fn(&mut MsgCreateOrder)| {
         let mut order = order.clone();
         change(&mut order);
         any(&order)
     };
     let top_up =
-        |amount: &str| any(&MsgTopUp { signer: alice.address(), order_id: 1, amount: amount.to_owned() });
+        |amount: &str| any(&MsgTopUp { signer: payer.address(), order_id, amount: amount.to_owned() });
     let stake = |amount: &str| any(&MsgAddStake { owner: aurora.address(), amount: amount.to_owned() });
     let unstake = |amount: &str| any(&MsgUnstake { owner: aurora.address(), amount: amount.to_owned() });
-    let cases: Vec<(&str, &str, Any)> = vec![
-        ("alice", "a gift to the stake pool", gift(module("stake_pool"), "uflop", "1")),
-        ("alice", "a gift to the escrow", gift(module("escrow"), "uflop", "1")),
-        ("alice", "a gift to the fee collector", gift(module("fee_collector"), "uflop", "1")),
-        ("alice", "a gift of CREDIT", gift(aurora.address(), "ucredit", "1")),
-        ("alice", "a transfer of 2^128 - 1", gift(aurora.address(), "uflop", &max)),
-        ("alice", "a transfer beyond 128 bits", gift(aurora.address(), "uflop", &more)),
-        ("alice", "a transfer of nothing", gift(aurora.address(), "uflop", "0")),
-        ("alice", "a transfer of less than nothing", gift(aurora.address(), "uflop", "-1")),
-        ("alice", "a deposit of 2^128 - 1", order(&|order| order.deposit = max.clone())),
-        ("alice", "a deposit of nothing", order(&|order| order.deposit = "0".to_owned())),
-        ("alice", "a ceiling of 2^128 - 1", order(&|order| order.max_unit_rate = max.clone())),
-        ("alice", "a ceiling of nothing", order(&|order| order.max_unit_rate = "0".to_owned())),
-        ("alice", "2^32 - 1 units", order(&|order| order.count = u32::MAX)),
-        ("alice", "a duration of 2^32 - 1", order(&|order| order.duration_s = u32::MAX)),
-        ("alice", "a top-up of 2^128 - 1", top_up(&max)),
-        ("alice", "a top-up of nothing", top_up("0")),
-        ("aurora", "a stake of 2^128 - 1", stake(&max)),
-        ("aurora", "a stake of nothing", stake("0")),
-        ("aurora", "an unstaking of 2^128 - 1", unstake(&max)),
-        ("aurora", "an unstaking of nothing", unstake("0")),
+    let cases: Vec<(&str, Code, Any)> = vec![
+        ("a gift to the stake pool", UNAUTHORIZED, gift(module("stake_pool"), "uflop", "1")),
+        ("a gift to the escrow", UNAUTHORIZED, gift(module("escrow"), "uflop", "1")),
+        ("a gift to the fee collector", UNAUTHORIZED, gift(module("fee_collector"), "uflop", "1")),
+        ("a gift of CREDIT", SEND_DISABLED, gift(aurora.address(), "ucredit", "1")),
+        ("a transfer of 2^128 - 1", INVALID_COINS, gift(aurora.address(), "uflop", &max)),
+        ("a transfer beyond 128 bits", INVALID_COINS, gift(aurora.address(), "uflop", &more)),
+        ("a transfer of nothing", INVALID_COINS, gift(aurora.address(), "uflop", "0")),
+        ("a transfer of less than nothing", INVALID_COINS, gift(aurora.address(), "uflop", "-1")),
+        ("a deposit of 2^128 - 1", INVALID_REQUEST, order(&|order| order.deposit = max.clone())),
+        ("a deposit of nothing", DEPOSIT_TOO_SMALL, order(&|order| order.deposit = "0".to_owned())),
+        ("a ceiling of 2^128 - 1", INVALID_REQUEST, order(&|order| order.max_unit_rate = max.clone())),
+        ("a ceiling of nothing", RATE_OUT_OF_RANGE, order(&|order| order.max_unit_rate = "0".to_owned())),
+        ("2^32 - 1 units", COUNT_OUT_OF_RANGE, order(&|order| order.count = u32::MAX)),
+        ("a duration of 2^32 - 1", DURATION_OUT_OF_RANGE, order(&|order| order.duration_s = u32::MAX)),
+        ("a top-up of 2^128 - 1", INVALID_REQUEST, top_up(&max)),
+        ("a top-up of nothing", DEPOSIT_TOO_SMALL, top_up("0")),
+        ("a stake of 2^128 - 1", INVALID_REQUEST, stake(&max)),
+        ("a stake of nothing", INVALID_REQUEST, stake("0")),
+        ("an unstaking of 2^128 - 1", INVALID_REQUEST, unstake(&max)),
+        ("an unstaking of nothing", INVALID_REQUEST, unstake("0")),
     ];
     // Without a simulation, which would refuse before the chain is asked.
     let options = SendOptions { gas: Gas::Limit(400_000), ..SendOptions::default() };
     let mut checks = Vec::new();
-    for ((who, what, message), client) in cases.into_iter().zip(bed.stage.clients().iter().cycle()) {
-        let member = if who == "alice" { alice } else { aurora };
-        checks.push(refused("E4", what, client.send(&[&member.key], vec![message], &options).await));
+    for ((what, code, message), client) in cases.into_iter().zip(bed.stage.clients().iter().cycle()) {
+        let is_providers = message.type_url.starts_with("/underbid.provider.");
+        let signer = if is_providers { aurora } else { payer };
+        checks.push(refused("E4", what, code, client.send(&[&signer.key], vec![message], &options).await));
     }
     let cycles = u32::try_from(checks.len()).unwrap_or(u32::MAX);
     conclude(bed, cycles, checks, Vec::new()).await
 }
 
-/// Whether the chain refused, and not only some node's ear.
-fn refused<T>(id: &'static str, what: &str, sent: Result<T, chain::Error>) -> Check {
-    match sent {
-        Ok(_) => Check::new(id, false, format!("{what} was taken")),
+/// Whether the chain refused for this reason, and not only some node's ear.
+fn refused<T>(id: &'static str, what: &str, expected: Code, sent: Result<T, chain::Error>) -> Check {
+    let (ok, detail) = match sent {
+        Ok(_) => (false, "it was taken".to_owned()),
         Err(chain::Error::Refused(refusal)) => {
             let place = if refusal.outcome.is_some() { "in a block" } else { "by the mempool" };
-            Check::new(
-                id,
-                true,
-                format!("{what}: refused {place} with {}/{}", refusal.codespace, refusal.code),
-            )
+            let is_expected = (refusal.codespace.as_str(), refusal.code) == expected;
+            let wish = if is_expected { String::new() } else { format!(", expected {expected:?}") };
+            (is_expected, format!("{refusal} {place}{wish}"))
         }
-        Err(error) => Check::new(id, false, failed(format!("{what}: {error}")).to_string()),
-    }
+        Err(error) => (false, error.to_string()),
+    };
+    Check::new(id, ok, format!("{what}: {detail}"))
 }

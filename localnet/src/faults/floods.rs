@@ -11,11 +11,12 @@ use proto::underbid::market::v1::{
     MsgCancelOrder, MsgCreateOrder, MsgCreateOrderResponse, QueryOrdersRequest, QueryOrdersResponse,
 };
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use underbid::client::chain::{Client, SendOptions};
 use underbid::client::keys::Key;
+use underbid::client::rpc::Rpc;
 use underbid::client::tx::{Draft, Signer, any};
 
 use super::bed::{Bed, Made, Options, PATIENCE};
@@ -41,6 +42,11 @@ const MANY_ORDERS: usize = 2_000;
 const ASKERS: usize = 100;
 const DEAF: usize = 20;
 const ORDERS_PATH: &str = "/underbid.market.v1.Query/Orders";
+/// Where the market's records are, and the key of its parameters there.
+const RECORD_PATH: &str = "/store/market/key";
+const PARAMS_KEY: &[u8] = &[1];
+/// How many blocks back the clients of Q1 ask for a past height.
+const PAST_BLOCKS: u64 = 20;
 
 /// A transfer of one uflop.
 fn transfer(from: &Member, to: &Member) -> MsgSend {
@@ -59,18 +65,20 @@ pub async fn mempool(options: &Options) -> Result<Played, Error> {
         let rpc = node.rpc().clone();
         let txs = flood.transactions(&client, &bed.stage, count / floods.len()).await?;
         senders.spawn(async move {
-            let mut refused = 0;
+            let mut delivered = 0;
             for batch in txs.chunks(100) {
-                let taken = rpc.broadcast_txs_async(batch).await.unwrap_or_default();
-                refused += batch.len().saturating_sub(taken);
+                // A batch that a node under the flood does not answer is missing below.
+                delivered += rpc.broadcast_txs_async(batch).await.unwrap_or_default();
             }
-            refused
+            delivered
         });
     }
     let (payer, payee) = (bed.stage.cast().member("authority")?, bed.stage.cast().member("alice")?);
-    let mut delays = Vec::new();
+    let (mut delivered, mut delays) = (0, Vec::new());
     while !senders.is_empty() {
-        while senders.try_join_next().is_some() {}
+        while let Some(sent) = senders.try_join_next() {
+            delivered += sent.map_err(failed)?;
+        }
         let node = &bed.stage.clients()[delays.len() % bed.stage.clients().len()];
         let tx =
             node.prepare(&[&payer.key], vec![any(&transfer(payer, payee))], &SendOptions::default()).await?;
@@ -83,10 +91,12 @@ pub async fn mempool(options: &Options) -> Result<Played, Error> {
         "{} honest transfers during the flood were in a block after {worst} blocks at the most",
         delays.len()
     );
-    let check = Check::new("M1", worst <= INCLUSION_BLOCKS_MAX, detail);
+    let included = Check::new("M1", worst <= INCLUSION_BLOCKS_MAX, detail);
+    let detail = format!("{delivered} of {count} transactions of the flood were delivered");
+    let flooded = Check::new("M1", delivered * 10 > count * 9, detail);
     let waiting = bed.net.node(0)?.rpc().num_unconfirmed_txs().await?.count;
     let findings = vec![format!("{waiting} transactions wait in a mempool after the flood")];
-    conclude(bed, u32::try_from(count).unwrap_or(u32::MAX), vec![check], findings).await
+    conclude(bed, u32::try_from(delivered).unwrap_or(u32::MAX), vec![included, flooded], findings).await
 }
 
 /// What a mempool is flooded with.
@@ -244,45 +254,89 @@ pub async fn questions(options: &Options) -> Result<Played, Error> {
     let quiet = bed.growth(time).await;
     let mut deaf = Vec::new();
     for _ in 0..DEAF {
-        deaf.push(subscribe(bed.net.node(1)?.ports().rpc).await.map_err(failed)?);
+        let subscribing = subscribe(bed.net.node(1)?.ports().rpc);
+        deaf.push(tokio::time::timeout(PATIENCE, subscribing).await.map_err(failed)?.map_err(failed)?);
     }
     let pagination = Some(PageRequest { limit: u64::MAX, count_total: true, ..PageRequest::default() });
     let request = QueryOrdersRequest { pagination, ..Default::default() }.encode_to_vec();
     let answer = bed.net.node(1)?.rpc().abci_query(ORDERS_PATH, &request, 0, false).await?;
     let page = QueryOrdersResponse::decode(answer.value.as_slice()).map_err(failed)?.orders.len();
-    let started = Instant::now();
+    let until = Instant::now() + time;
     let mut askers = JoinSet::new();
     for asker in 0..ASKERS {
-        let (rpc, request) = (bed.net.node(1 + asker % 3)?.rpc().clone(), request.clone());
-        askers.spawn(async move {
-            let mut answered = 0;
-            for question in 0_u64.. {
-                if started.elapsed() >= time {
-                    break;
-                }
-                // Half of them ask for a past height, and some for a proof.
-                let height = if question % 2 == 0 { 0 } else { 5 };
-                let answer = rpc.abci_query(ORDERS_PATH, &request, height, question % 4 == 3).await;
-                answered += u32::from(answer.is_ok());
-            }
-            answered
-        });
+        askers.spawn(ask(bed.net.node(1 + asker % 3)?.rpc().clone(), request.clone(), until));
     }
     let asked = bed.growth(time).await;
-    let answered: u32 = askers.join_all().await.into_iter().sum();
+    let mut answers = Answers::default();
+    for asker in askers.join_all().await {
+        answers.add(&asker?);
+    }
     drop(deaf);
-    let check = Check::new(
+    let Answers { pages, past_pages, proofs, none } = answers;
+    let goes_on = Check::new(
         "Q1",
         asked > 0 && page < MANY_ORDERS,
         format!(
-            "{asked} blocks in {}, {quiet} without questions; {answered} answers of {page} rows of {MANY_ORDERS}",
+            "{asked} blocks in {}, {quiet} without questions; a page has {page} rows of {MANY_ORDERS}",
             seconds(time)
         ),
     );
-    conclude(bed, answered, vec![check], Vec::new()).await
+    let detail = format!(
+        "{pages} pages, {past_pages} of a past height and {proofs} proofs were answered, each with code 0; {none} calls were not"
+    );
+    let answered = Check::new("Q1", [pages, past_pages, proofs].iter().all(|count| *count > 0), detail);
+    conclude(bed, pages + past_pages + proofs, vec![goes_on, answered], Vec::new()).await
 }
 
-/// A websocket that subscribes to every block and transaction and never reads.
+/// What questions came to.
+#[derive(Default)]
+struct Answers {
+    pages: u32,
+    past_pages: u32,
+    proofs: u32,
+    /// Calls without an answer of the application: a node under the flood may drop one, or take too long.
+    none: u32,
+}
+
+impl Answers {
+    fn add(&mut self, other: &Self) {
+        self.pages += other.pages;
+        self.past_pages += other.past_pages;
+        self.proofs += other.proofs;
+        self.none += other.none;
+    }
+}
+
+/// Asks one question after the other: for a page, for one of a past height, for a record of a past height with its proof.
+/// The application has no reason to refuse any.
+async fn ask(rpc: Rpc, request: Vec<u8>, until: Instant) -> Result<Answers, Error> {
+    let mut answers = Answers::default();
+    let mut past = 0;
+    for question in 0_u64.. {
+        if Instant::now() >= until {
+            break;
+        }
+        let (path, data, height, is_proof_wanted, count) = match question % 3 {
+            0 => (ORDERS_PATH, request.as_slice(), 0, false, &mut answers.pages),
+            1 => (ORDERS_PATH, request.as_slice(), past, false, &mut answers.past_pages),
+            _ => (RECORD_PATH, PARAMS_KEY, past, true, &mut answers.proofs),
+        };
+        let Ok(answer) = rpc.abci_query(path, data, height, is_proof_wanted).await else {
+            answers.none += 1;
+            continue;
+        };
+        if answer.code != 0 || answer.value.is_empty() || answer.proof_ops.is_null() == is_proof_wanted {
+            return Err(failed(format!("{path} at height {height}: {answer:?}")));
+        }
+        *count += 1;
+        if height == 0 {
+            past = answer.height.saturating_sub(PAST_BLOCKS);
+        }
+    }
+    Ok(answers)
+}
+
+/// A websocket that subscribes to every block and transaction, and reads nothing after both are acknowledged.
 async fn subscribe(port: u16) -> std::io::Result<TcpStream> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await?;
     let handshake = format!(
@@ -298,7 +352,17 @@ async fn subscribe(port: u16) -> std::io::Result<TcpStream> {
         stream.write_all(&[0x81, 0x80 | length, 0, 0, 0, 0]).await?;
         stream.write_all(call.as_bytes()).await?;
     }
-    Ok(stream)
+    let mut told = Vec::new();
+    loop {
+        if stream.read_buf(&mut told).await? == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        let text = String::from_utf8_lossy(&told);
+        let is_told = |id: u8| text.contains(&format!(r#""id":{id},"result":{{}}}}"#));
+        if text.starts_with("HTTP/1.1 101 ") && is_told(1) && is_told(2) {
+            return Ok(stream);
+        }
+    }
 }
 
 /// An address that nobody has a key of.

@@ -21,8 +21,9 @@ use std::time::Instant;
 
 pub use bed::Options;
 pub use checks::Check;
-pub use report::{Report, RowReport};
+pub use report::{Report, RowReport, Verdict};
 
+use crate::net::TemporaryDir;
 use crate::{demo, net};
 use underbid::client::{chain, rpc};
 
@@ -44,6 +45,9 @@ pub enum Error {
     /// Something else was not as it should be.
     #[error("{0}")]
     Failed(String),
+    /// This machine can't do what the row needs.
+    #[error("{0}")]
+    NotPlayed(&'static str),
 }
 
 /// Something that is not as it should be.
@@ -88,7 +92,7 @@ pub const ROWS: [(&str, &str); 20] = [
     ("B5", "a proposer with garbage, duplicates, replays, forgeries, too much gas, or nothing"),
 ];
 
-/// Plays rows, all where none is named. `show` is told of each as it ends.
+/// Plays rows, all where none is named. `show` is told of each as it ends. The files of a row that failed are left.
 pub async fn play(options: &Options, only: &[String], show: impl Fn(&RowReport)) -> Result<Report, Error> {
     if let Some(unknown) = only.iter().find(|id| !ROWS.iter().any(|(known, _)| known == id)) {
         let known: Vec<&str> = ROWS.iter().map(|(id, _)| *id).collect();
@@ -99,8 +103,13 @@ pub async fn play(options: &Options, only: &[String], show: impl Fn(&RowReport))
         ROWS.into_iter().filter(|(id, _)| only.is_empty() || only.iter().any(|one| one == id))
     {
         let started = Instant::now();
-        let played = play_row(options, id).await;
-        let row = RowReport::new(id, injected, played, started.elapsed());
+        let mut dir = TemporaryDir::below(&options.dir);
+        let played = play_row(&Options { dir: dir.path().to_owned(), ..options.clone() }, id).await;
+        let mut row = RowReport::new(id, injected, played, started.elapsed());
+        if row.verdict == Verdict::Failed && dir.path().exists() {
+            dir.keep();
+            row.findings.push(format!("its files are left in {}", dir.path().display()));
+        }
         show(&row);
         rows.push(row);
     }
@@ -132,17 +141,13 @@ async fn play_row(options: &Options, id: &str) -> Result<Played, Error> {
     }
 }
 
-/// Checks a net after its faults. Its files are left where a law does not hold.
+/// Checks a net after its faults.
 async fn conclude(
     mut bed: bed::Bed,
     cycles: u32,
     mut own: Vec<Check>,
-    mut findings: Vec<String>,
+    findings: Vec<String>,
 ) -> Result<Played, Error> {
     own.extend(checks::verify(&mut bed).await);
-    if own.iter().any(|check| !check.ok) {
-        findings.push(format!("the net is left in {}", bed.dir().display()));
-        bed.keep();
-    }
     Ok(Played { cycles, checks: own, findings })
 }

@@ -23,7 +23,7 @@ pub enum Lie {
     Duplicate,
     /// A transaction that was in a proposal before.
     Replay,
-    /// A transaction with another signature.
+    /// A transaction with another signature, before the true one.
     Forgery,
     /// A transaction that asks for more gas than a block has.
     MaxGas,
@@ -43,33 +43,35 @@ pub struct Liar {
 
 #[derive(Default)]
 struct State {
-    told: Vec<Lie>,
+    told: Vec<(Lie, Bytes)>,
     seen: Option<Bytes>,
 }
 
 impl Liar {
-    /// The lies that were told, in order.
-    pub fn told(&self) -> Vec<Lie> {
+    /// The lies that were told, in order, each with the transaction that it is about.
+    pub fn told(&self) -> Vec<(Lie, Bytes)> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).told.clone()
     }
 
     /// Replaces the transactions of a proposal.
     fn falsify(&self, honest: Vec<Bytes>) -> Vec<Bytes> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let replayed = state.seen.clone();
-        if let Some(tx) = honest.first() {
-            state.seen = Some(tx.clone());
-        }
-        let Some(tx) = replayed else { return honest };
+        let Some(fresh) = honest.first().cloned() else { return honest };
+        let Some(seen) = state.seen.replace(fresh.clone()) else { return honest };
         let lie = LIES[state.told.len() % LIES.len()];
-        state.told.push(lie);
+        let tx = match lie {
+            Lie::Garbage => Bytes::from_static(b"no transaction"),
+            Lie::Duplicate | Lie::Silence => fresh,
+            Lie::Replay => seen,
+            Lie::Forgery => forged(&fresh, |raw| flip(&mut raw.signatures)),
+            Lie::MaxGas => forged(&fresh, ask_for_all),
+        };
+        state.told.push((lie, tx.clone()));
         match lie {
-            Lie::Garbage => [honest, vec![Bytes::from_static(b"no transaction")]].concat(),
-            Lie::Duplicate => [honest.clone(), honest, vec![tx.clone(), tx]].concat(),
-            Lie::Replay => [honest, vec![tx]].concat(),
-            Lie::Forgery => [honest, vec![forged(&tx, |raw| flip(&mut raw.signatures))]].concat(),
-            Lie::MaxGas => [honest, vec![forged(&tx, ask_for_all)]].concat(),
             Lie::Silence => Vec::new(),
+            // It has the sequence of the honest one, which must not have been used yet.
+            Lie::Forgery => [vec![tx], honest].concat(),
+            _ => [honest, vec![tx]].concat(),
         }
     }
 }

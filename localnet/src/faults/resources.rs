@@ -1,13 +1,16 @@
 //! A machine that has too little: R1.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::bed::{Bed, HEAL_TIMEOUT, Options, wait_until};
 use super::checks::Check;
 use super::{Error, Played, conclude, failed};
-use crate::net::Injection;
+use crate::net::{self, Injection, Node};
 
+/// The signal by which the kernel ends what exceeds its group's memory.
+const SIGKILL: i32 = 9;
 /// Where control groups are, of the second version and of the first one's memory part.
 const HIERARCHIES: [(&str, &str, &str); 2] =
     [("/sys/fs/cgroup", "0::", "memory.max"), ("/sys/fs/cgroup/memory", "memory:", "memory.limit_in_bytes")];
@@ -48,10 +51,9 @@ impl Drop for Group {
 
 /// R1.
 pub async fn memory(options: &Options) -> Result<Played, Error> {
-    let Some(group) = Group::new() else {
-        let why = "not played: no control group with a memory limit can be made here (it takes root, or a delegated group)";
-        return Ok(Played { cycles: 0, checks: Vec::new(), findings: vec![why.to_owned()] });
-    };
+    let group = Group::new().ok_or(Error::NotPlayed(
+        "no control group with a memory limit can be made here (it takes root, or a delegated group)",
+    ))?;
     let bed = Bed::open(options).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let victim = bed.net.node(3)?;
@@ -62,15 +64,8 @@ pub async fn memory(options: &Options) -> Result<Played, Error> {
         group.set_limit(normal / 100 * percent)?;
         victim.stop().await;
         victim.inject(Injection { app_cgroup: Some(group.dir.clone()), ..Injection::default() });
-        // It may be killed at once, or under load, or not at all.
-        let started = victim.start().await;
-        victim.expect_end();
         let time = Duration::from_secs(if options.is_long { 60 } else { 4 });
-        let killed = match started {
-            Ok(()) => wait_until("it is killed", time, async || !victim.is_app_running()).await.is_ok(),
-            Err(_) => true,
-        };
-        let end = if killed { "was killed" } else { "went on" };
+        let end = if is_killed(victim, time).await? { "was killed" } else { "went on" };
         findings.push(format!("with {percent} % of {} MiB the application {end}", normal >> 20));
         victim.stop().await;
         victim.inject(Injection::default());
@@ -80,4 +75,22 @@ pub async fn memory(options: &Options) -> Result<Played, Error> {
     }
     let check = Check::new("R1", true, "after each limit the node started clean and caught up");
     conclude(bed, cycles, vec![check], findings).await
+}
+
+/// Starts a node whose application may be killed for its memory at once, or under load within this time, or not at all. Any
+/// other end is an error.
+async fn is_killed(node: &Node, time: Duration) -> Result<bool, Error> {
+    let death = match node.start().await {
+        Ok(()) => {
+            let ended = wait_until("it is killed", time, async || node.death().is_some()).await;
+            ended.ok().and_then(|_| node.death())
+        }
+        Err(net::Error::Died(death)) => Some(*death),
+        Err(error) => return Err(error.into()),
+    };
+    match death {
+        None => Ok(false),
+        Some(death) if !node.is_app_running() && death.status.signal() == Some(SIGKILL) => Ok(true),
+        Some(death) => Err(net::Error::Died(Box::new(death)).into()),
+    }
 }

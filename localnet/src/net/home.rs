@@ -134,7 +134,7 @@ pub fn remove(dir: &Path) -> Result<(), Error> {
     std::fs::remove_dir_all(dir).map_err(|source| Error::File { path: dir.to_owned(), source })
 }
 
-/// A directory of its own for a net that nobody needs afterwards; the net in it is removed with it.
+/// A directory of its own for nets that nobody needs afterwards; all that is in it is removed with it.
 pub struct TemporaryDir {
     path: PathBuf,
     is_kept: bool,
@@ -143,13 +143,23 @@ pub struct TemporaryDir {
 impl TemporaryDir {
     /// A path that does not exist, short enough for the sockets in it.
     pub fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("localnet-{}-{count}", std::process::id()));
-        Self { path, is_kept: false }
+        Self::below(&std::env::temp_dir())
     }
 
-    /// Leaves the net where it is, for somebody to look at.
+    /// The same in another place than the system's.
+    pub fn below(parent: &Path) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = parent.join(format!("localnet-{}-{count}", std::process::id()));
+            // An earlier process with this number may have left something to look at.
+            if !path.exists() {
+                return Self { path, is_kept: false };
+            }
+        }
+    }
+
+    /// Leaves everything where it is, for somebody to look at.
     pub fn keep(&mut self) {
         self.is_kept = true;
     }
@@ -168,10 +178,14 @@ impl Default for TemporaryDir {
 
 impl Drop for TemporaryDir {
     fn drop(&mut self) {
-        if !self.is_kept
-            && let Err(error) = remove(&self.path)
-        {
-            tracing::warn!(%error, "a temporary net is left");
+        if self.is_kept {
+            return;
+        }
+        match std::fs::remove_dir_all(&self.path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                tracing::warn!(dir = %self.path.display(), %error, "a temporary directory is left");
+            }
+            _ => {}
         }
     }
 }

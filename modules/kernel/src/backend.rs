@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::error::Fatal;
+use crate::error::{Fatal, Result};
 
 /// The number of a module's store. Its name stands in proofs; the pair is fixed for ever in the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +36,17 @@ pub trait View: Send + Sync {
     fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Fatal>;
     /// At most `limit` entries of a range, in key order.
     fn scan(&self, space: Space, range: KeyRange<'_>, limit: u32) -> Result<Vec<(Bytes, Bytes)>, Fatal>;
+    /// The same for whoever pays by the work. At a past height neither `limit` nor what is found bounds it: `step` is asked
+    /// before each look into the history, and its error ends the scan.
+    fn scan_in_steps(
+        &self,
+        space: Space,
+        range: KeyRange<'_>,
+        limit: u32,
+        _step: &dyn Fn() -> Result<()>,
+    ) -> Result<Vec<(Bytes, Bytes)>> {
+        Ok(self.scan(space, range, limit)?)
+    }
 }
 
 /// One key's change in a block. `old` is what the base view holds, so that a store can keep it without reading again.

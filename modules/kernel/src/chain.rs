@@ -62,8 +62,7 @@ crate::record! {
     pub struct Paused { /** The reason. */ pub reason: String = 1, /** Since this height. */ pub since: At<Height> = 2 }
 
     /// A planned upgrade.
-    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-    #[serde(deny_unknown_fields)]
+    #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Upgrade {
         /// The name that the new binary knows.
         pub name: String = 1,
@@ -100,7 +99,7 @@ pub const CLOCK: Item<Clock> = Item::new(STORE, 2);
 pub const EVENT_LOG: Item<EventLog> = Item::new(STORE, 3);
 /// The digest of the derived entries.
 pub const DERIVED_DIGEST: Item<DerivedDigest> = Item::new(STORE, 4);
-/// The planned upgrade.
+/// The place of a planned upgrade. No block work stops before one yet, so nothing plans any: genesis refuses the field.
 pub const UPGRADE: Item<Upgrade> = Item::new(STORE, 5);
 /// The version of the rules.
 pub const APP_VERSION: Item<AppVersion> = Item::new(STORE, 6);
@@ -110,7 +109,9 @@ pub const PAUSED: Map<String, Paused> = Map::new(STORE, 7);
 pub const SEEDS: Map<At<Height>, Seed> = Map::new(STORE, 8);
 const SEED_RANGE: Item<SeedRange> = Item::new(STORE, 9);
 /// Which chain this is.
-pub const CHAIN: Item<Chain> = Item::new(STORE, 10);
+pub const CHAIN: Item<Chain> = Item::new(STORE, CHAIN_KEY[0]);
+/// Its key in its store, for who reads rows.
+pub const CHAIN_KEY: [u8; 1] = [10];
 
 /// The schema record of a module's store: tag 0 everywhere.
 pub const fn schema(store: StoreId) -> Item<Schema> {
@@ -130,15 +131,12 @@ pub struct Genesis {
     /// What is switched off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paused: Vec<PausedName>,
-    /// The planned upgrade.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub upgrade: Option<Upgrade>,
 }
 
 impl Genesis {
     /// A new chain's.
     pub const fn new(params: Params) -> Self {
-        Self { params, billing: None, paused: Vec::new(), upgrade: None }
+        Self { params, billing: None, paused: Vec::new() }
     }
 }
 
@@ -164,9 +162,6 @@ pub fn init_genesis(ctx: &mut Ctx, genesis: &Genesis) -> Result<()> {
     for PausedName { name, paused } in &genesis.paused {
         PAUSED.set(ctx, name, paused)?;
     }
-    if let Some(upgrade) = &genesis.upgrade {
-        UPGRADE.set(ctx, upgrade)?;
-    }
     CLOCK.set(ctx, &Clock { header: ctx.block.time, billing })?;
     EVENT_LOG.set(ctx, &EventLog { hash: [0; 32] })?;
     DERIVED_DIGEST.set(ctx, &DerivedDigest { sum: [0; 32] })?;
@@ -184,7 +179,7 @@ pub fn export_genesis(ctx: &Ctx) -> Result<Genesis> {
         Ok(())
     })?;
     let billing = Some(CLOCK.load(ctx)?.billing);
-    Ok(Genesis { params: PARAMS.load(ctx)?, billing, paused, upgrade: UPGRADE.get(ctx)? })
+    Ok(Genesis { params: PARAMS.load(ctx)?, billing, paused })
 }
 
 /// Moves the clocks to the block in `ctx` and keeps its seed. The billing clock advances with whole seconds of header

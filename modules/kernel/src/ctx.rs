@@ -251,7 +251,10 @@ impl Ctx {
     /// At most `limit` entries of a range, paid for.
     pub(crate) fn scan(&self, space: Space, range: KeyRange<'_>, limit: u32) -> Result<Vec<(Bytes, Bytes)>> {
         self.charge(Cost::Scan)?;
-        let entries = self.peek_range(space, range, limit)?;
+        // A block reads the last height, where there are no steps, and a simulation must cost what the block will.
+        let step = || if self.mode == Mode::Query { self.charge(Cost::Scan) } else { Ok(()) };
+        let entries =
+            self.merge(space, range, limit, |range| self.view.scan_in_steps(space, range, limit, &step))?;
         for (key, value) in &entries {
             self.charge(Cost::Read { key: key.len(), value: value.len() })?;
         }
@@ -265,8 +268,19 @@ impl Ctx {
         range: KeyRange<'_>,
         limit: u32,
     ) -> Result<Vec<(Bytes, Bytes)>, Fatal> {
+        self.merge(space, range, limit, |range| self.view.scan(space, range, limit))
+    }
+
+    /// At most `limit` entries of a range, of which `page` reads the view's.
+    fn merge<E>(
+        &self,
+        space: Space,
+        range: KeyRange<'_>,
+        limit: u32,
+        page: impl FnMut(KeyRange<'_>) -> Result<Vec<(Bytes, Bytes)>, E>,
+    ) -> Result<Vec<(Bytes, Bytes)>, E> {
         self.count(|c| c.scans = c.scans.saturating_add(1));
-        self.overlay.borrow_mut().scan(self.view.as_ref(), space, range, limit)
+        self.overlay.borrow_mut().scan(space, range, limit, page)
     }
 }
 

@@ -22,13 +22,9 @@ pub enum Cost {
         /// The key's length.
         key: usize,
     },
-    /// Starting a scan; each entry costs a read besides.
+    /// Starting a scan; each entry costs a read besides. A query of a past height pays as much again for each place in the
+    /// history that its scan looks at.
     Scan,
-    /// A typed event of this many bytes.
-    Event {
-        /// Its encoded length.
-        bytes: usize,
-    },
     /// A fixed amount, of a message's own.
     Fixed(u64),
 }
@@ -40,7 +36,6 @@ pub fn price(cost: Cost, _app_version: u32) -> u64 {
         Cost::Write { key, value } => linear(2_000, 15, key, value),
         Cost::Remove { key } => linear(1_000, 3, key, 0),
         Cost::Scan => 1_000,
-        Cost::Event { bytes } => linear(200, 2, bytes, 0),
         Cost::Fixed(gas) => gas,
     }
 }

@@ -4,7 +4,7 @@
 //! [`module`] (what a module is), [`chain`] (the kernel's own records), [`backend`] (the store's seam).
 //!
 //! Invariants: a value has one encoding; a derived entry exists only by its record; nothing here reads a clock, and no
-//! operation wraps.
+//! operation wraps but the sum of the derived digest, which is one modulo 2^256.
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::as_conversions))]
 
 pub mod address;

@@ -196,14 +196,14 @@ impl Overlay {
         self.journal.clear();
     }
 
-    /// At most `limit` entries of a range, the view's and the overlay's together.
-    pub fn scan(
+    /// At most `limit` entries of a range, the overlay's and the view's together. `page` reads as many of the view's.
+    pub fn scan<E>(
         &mut self,
-        view: &dyn View,
         space: Space,
         range: KeyRange<'_>,
         limit: u32,
-    ) -> Result<Vec<(Bytes, Bytes)>, Fatal> {
+        page: impl FnMut(KeyRange<'_>) -> Result<Vec<(Bytes, Bytes)>, E>,
+    ) -> Result<Vec<(Bytes, Bytes)>, E> {
         if range.end.is_some_and(|end| end <= range.start) {
             return Ok(Vec::new());
         }
@@ -218,7 +218,7 @@ impl Overlay {
         let upper = range.end.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
         let mut mine =
             sorted.keys.range::<[u8], _>((std::ops::Bound::Included(range.start), upper)).peekable();
-        let mut theirs = Pages::new(view, space, range, limit);
+        let mut theirs = Pages::new(page, range, limit);
         while found.len() < wanted {
             match (mine.peek().map(|key| key.as_slice()), theirs.peek()?) {
                 (None, None) => break,
@@ -278,9 +278,8 @@ fn take(
 }
 
 /// A view's range, a page at a time.
-struct Pages<'a> {
-    view: &'a dyn View,
-    space: Space,
+struct Pages<'a, P> {
+    read: P,
     start: KeyBuf,
     end: Option<&'a [u8]>,
     limit: u32,
@@ -288,16 +287,18 @@ struct Pages<'a> {
     done: bool,
 }
 
-impl<'a> Pages<'a> {
-    fn new(view: &'a dyn View, space: Space, range: KeyRange<'a>, limit: u32) -> Self {
+impl<'a, P> Pages<'a, P> {
+    fn new(read: P, range: KeyRange<'a>, limit: u32) -> Self {
         let page = Vec::new().into_iter();
-        Self { view, space, start: KeyBuf::from_slice(range.start), end: range.end, limit, page, done: false }
+        Self { read, start: KeyBuf::from_slice(range.start), end: range.end, limit, page, done: false }
     }
 
-    fn peek(&mut self) -> Result<Option<&Bytes>, Fatal> {
+    fn peek<E>(&mut self) -> Result<Option<&Bytes>, E>
+    where
+        P: FnMut(KeyRange<'_>) -> Result<Vec<(Bytes, Bytes)>, E>,
+    {
         if self.page.as_slice().is_empty() && !self.done {
-            let entries =
-                self.view.scan(self.space, KeyRange { start: &self.start, end: self.end }, self.limit)?;
+            let entries = (self.read)(KeyRange { start: &self.start, end: self.end })?;
             self.done = u32::try_from(entries.len()).unwrap_or(u32::MAX) < self.limit;
             if let Some((last, _)) = entries.last() {
                 self.start = KeyBuf::from_slice(last);

@@ -40,8 +40,8 @@ impl<V: Record + Clone + Send + Sync + 'static> Item<V> {
 
     /// The record, which genesis has written: its absence is a corrupt store.
     pub fn load(&self, ctx: &Ctx) -> Result<V> {
-        let missing = Fatal::Corrupt { store: self.store, key: Bytes::copy_from_slice(&[self.tag]) };
-        Ok(self.get(ctx)?.ok_or(missing)?)
+        let missing = || Fatal::Corrupt { store: self.store, key: Bytes::copy_from_slice(&[self.tag]) };
+        Ok(self.get(ctx)?.ok_or_else(missing)?)
     }
 
     /// Writes the record.

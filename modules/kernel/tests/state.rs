@@ -215,6 +215,36 @@ fn gas_does_not_depend_on_what_is_cached() {
     assert_eq!((ctx.counters().reads, ctx.counters().view_reads), (2, 1));
 }
 
+/// In each of 256 blocks a record comes and the one before it goes: a scan at a height before them steps over all of it.
+#[test]
+fn a_query_of_a_past_height_pays_for_what_its_scans_step_over() {
+    const BLOCKS: u64 = 256;
+    let backend = backend();
+    commit(&backend, ctx(&backend));
+    for id in 1..=BLOCKS {
+        let mut ctx = ctx(&backend);
+        TASKS.create(&mut ctx, &id, &task(1, 10)).unwrap();
+        if id > 1 {
+            TASKS.remove(&mut ctx, &(id - 1)).unwrap();
+        }
+        commit(&backend, ctx);
+    }
+    let scan = |mode, height, gas| {
+        let mut ctx = Ctx::new(backend.view(Some(height)).unwrap(), mode, Block::default());
+        let page = ctx.with_gas(gas, |ctx| TASKS.by(ctx, BY_OWNER, &Address([1; 20]), None, 1));
+        (page.map(|page| page.items), ctx.gas_used())
+    };
+    let (found, gas) = scan(Mode::Query, 1, u64::MAX);
+    assert_eq!(found, Ok(vec![]));
+    assert!(gas > 1_000 * BLOCKS, "{gas}");
+    assert_eq!(scan(Mode::Query, 1, 100_000), (Err(Error::OutOfGas), 100_000));
+    // The last height costs what it costs a block.
+    let (found, gas) = scan(Mode::Query, BLOCKS + 1, u64::MAX);
+    assert_eq!(found, Ok(vec![(BLOCKS, ())]));
+    assert_eq!(scan(Mode::Deliver, BLOCKS + 1, u64::MAX), (found, gas));
+    assert!(gas < 3_000, "{gas}");
+}
+
 #[derive(Clone, Debug)]
 enum Op {
     Set(u64, u64),

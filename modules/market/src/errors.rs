@@ -86,6 +86,9 @@ pub enum Error {
     /// An improvement must be worth a block.
     #[error("unit rate: expected at most {max}, got {unit_rate}")]
     StepTooSmall { unit_rate: u128, max: u128 },
+    /// It is within the band of the draw, so it is binding.
+    #[error("order {id}: the bid can still win: expected an effective price above {limit}, it has {eff}")]
+    BidBinding { id: OrderId, eff: u128, limit: u128 },
     /// The order has no live lease.
     #[error("order {id} has no live lease")]
     NoLease { id: OrderId },
@@ -107,7 +110,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The code in this module's codespace, in the order in which the specification first names the errors.
+    /// The code in this module's codespace, in the order in which the errors came to be.
     pub const fn code(&self) -> u32 {
         match self {
             Self::CountOutOfRange { .. } => 2,
@@ -142,6 +145,7 @@ impl Error {
             Self::LeaseNotActive { .. } => 31,
             Self::NotOwner { .. } => 32,
             Self::NothingToDo { .. } => 33,
+            Self::BidBinding { .. } => 34,
         }
     }
 }

@@ -31,6 +31,8 @@ kernel::event! {
     }
     /// The last bid in rank made room for a better one.
     pub struct BidEvicted as EventBidEvicted { order_id: OrderId = 1, round: Round = 2, provider: Address = 3 }
+    /// A bid that could not win any more was taken back; what it held is free.
+    pub struct BidWithdrawn as EventBidWithdrawn { order_id: OrderId = 1, round: Round = 2, provider: Address = 3 }
     /// A bid did not win; what it held is free.
     pub struct BidLost as EventBidLost { order_id: OrderId = 1, round: Round = 2, provider: Address = 3 }
     /// A bid near its end extended an auction.

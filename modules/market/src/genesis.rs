@@ -102,9 +102,9 @@ fn init_order(ctx: &mut Ctx, row: OrderRow, totals: &mut Totals) -> Result<()> {
         }
     }
     let Some(auction) = row.auction else { return Ok(()) };
-    // The seeds of the old chain are gone, and the new one has its first after its first block: an auction that was not
-    // decided is decided by its second.
-    let close_height = auction.close_height.max(ctx.block.height.plus(1)?);
+    // The seeds of the old chain are gone: an auction that ran out undecided is decided by the first block of the new one,
+    // which takes no bid for it.
+    let close_height = auction.close_height.max(ctx.block.height);
     AUCTIONS.create(ctx, &id, &Auction { close_height, ..auction }).map(drop)
 }
 

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A tenant asks for units of a class at a ceiling and puts money in escrow. Providers bid down; a bid reserves the units,
-//! locks the stake and is binding. A bid near the close must lead by a step and extends the auction, so there is no last
+//! locks the stake and is binding while it may win. A bid near the close must lead by a step and extends the auction, so there is no last
 //! block to snipe. Effective price = price x what the bidder's weighted drawbacks make of it; the winner is drawn among the
 //! bids within a band above the best, by a seed that nobody knew when bidding. The winner confirms the start, and the
 //! stream runs until the money, the duration or one of the two ends it. A provider that fails is slashed, and the order is
@@ -19,6 +19,7 @@
 //! | MsgCancelOrder (tenant) | Open -> Closed | OrderClosed |
 //! | MsgCreateBid (operator) | Open, Bidding -> Bidding | BidCreated, BidEvicted, AuctionExtended |
 //! | MsgImproveBid (operator) | Bidding | BidImproved, AuctionExtended |
+//! | MsgWithdrawBid (operator) | Bidding | BidWithdrawn |
 //! | MsgConfirmStart (operator) | Starting -> Active | LeaseStarted |
 //! | MsgTopUp (anyone) | any but Closed | Deposited |
 //! | MsgCloseLease (tenant) | Leased -> Closed or Open | LeaseClosed, OrderClosed or OrderReopened |
@@ -65,7 +66,7 @@ pub use genesis::{BidRow, Genesis, OrderRow, RoundRow};
 pub use lifecycle::Timed;
 pub use msgs::{
     AbandonLease, CancelOrder, CloseLease, ConfirmStart, CreateBid, CreateOrder, ImproveBid, Msg,
-    ReclaimLease, Settle, TopUp, UpdateParams,
+    ReclaimLease, Settle, TopUp, UpdateParams, WithdrawBid,
 };
 pub use params::Params;
 pub use state::{

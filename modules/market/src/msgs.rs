@@ -16,10 +16,12 @@ pub enum Msg {
     CreateOrder(Address, CreateOrder),
     /// Takes an order back before any bid.
     CancelOrder(Address, CancelOrder),
-    /// Offers units for an order; binding.
+    /// Offers units for an order; binding while it may win.
     CreateBid(Address, CreateBid),
     /// Lowers the price of a bid.
     ImproveBid(Address, ImproveBid),
+    /// Takes back a bid that can't win any more.
+    WithdrawBid(Address, WithdrawBid),
     /// Says that the awarded units are there; payment starts.
     ConfirmStart(Address, ConfirmStart),
     /// Adds money to an order.
@@ -80,6 +82,15 @@ pub struct ImproveBid {
     pub unit_rate: u128,
 }
 
+/// Takes back a bid that can't win any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WithdrawBid {
+    /// The provider.
+    pub provider: Address,
+    /// The order.
+    pub order: OrderId,
+}
+
 /// Says that the awarded units are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConfirmStart {
@@ -136,6 +147,8 @@ pub struct UpdateParams {
 /// What later blocks do for an order whatever becomes of it: its decision without the bids, a start that does not come, its
 /// end, its deletion. Every figure here is checked by a test against what the work costs at its largest.
 const ORDER_DUE_GAS: u64 = 140_000;
+/// What each further round of it does: a decision without the bids, and a start that does not come.
+const ROUND_DUE_GAS: u64 = 70_000;
 /// What the decision does for each bid: it frees what the bid holds, deletes it and writes its row of the award.
 const BID_DUE_GAS: u64 = 40_000;
 /// What is due for a running lease: the warning and its end.
@@ -155,6 +168,7 @@ impl Message for Msg {
             }
             "underbid.market.v1.MsgCreateBid" => CreateBid::parse(canonical(body)?),
             "underbid.market.v1.MsgImproveBid" => ImproveBid::parse(canonical(body)?),
+            "underbid.market.v1.MsgWithdrawBid" => WithdrawBid::parse(canonical(body)?),
             "underbid.market.v1.MsgConfirmStart" => {
                 let body: pb::MsgConfirmStart = canonical(body)?;
                 Ok(Self::ConfirmStart(
@@ -190,6 +204,7 @@ impl Message for Msg {
             | Self::CancelOrder(signer, _)
             | Self::CreateBid(signer, _)
             | Self::ImproveBid(signer, _)
+            | Self::WithdrawBid(signer, _)
             | Self::ConfirmStart(signer, _)
             | Self::TopUp(signer, _)
             | Self::CloseLease(signer, _)
@@ -202,7 +217,10 @@ impl Message for Msg {
 
     fn base_gas(&self) -> u64 {
         match self {
-            Self::CreateOrder(..) => ORDER_DUE_GAS,
+            Self::CreateOrder(_, msg) => {
+                let further = u64::from(msg.terms.rounds.saturating_sub(1));
+                ROUND_DUE_GAS.saturating_mul(further).saturating_add(ORDER_DUE_GAS)
+            }
             Self::CreateBid(..) => BID_DUE_GAS,
             Self::ImproveBid(..) => BID_DUE_GAS.checked_div(IMPROVEMENTS_A_BID).unwrap_or_default(),
             Self::ConfirmStart(..) => LEASE_DUE_GAS,
@@ -219,6 +237,7 @@ impl Msg {
             Self::CancelOrder(_, msg) => msg.order,
             Self::CreateBid(_, msg) => msg.order,
             Self::ImproveBid(_, msg) => msg.order,
+            Self::WithdrawBid(_, msg) => msg.order,
             Self::ConfirmStart(_, msg) => msg.order,
             Self::TopUp(_, msg) => msg.order,
             Self::CloseLease(_, msg) => msg.order,
@@ -234,6 +253,7 @@ impl Msg {
         match self {
             Self::CreateBid(_, msg) => Some(msg.provider),
             Self::ImproveBid(_, msg) => Some(msg.provider),
+            Self::WithdrawBid(_, msg) => Some(msg.provider),
             _ => None,
         }
     }
@@ -292,6 +312,13 @@ impl ImproveBid {
             unit_rate: unit_rate("unit_rate", &body.unit_rate)?,
         };
         Ok(Msg::ImproveBid(signer(&body.signer)?, bid))
+    }
+}
+
+impl WithdrawBid {
+    fn parse(body: pb::MsgWithdrawBid) -> Result<Msg, Reject> {
+        let bid = Self { provider: Address::parse(&body.provider)?, order: order_id(body.order_id)? };
+        Ok(Msg::WithdrawBid(signer(&body.signer)?, bid))
     }
 }
 

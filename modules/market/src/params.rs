@@ -229,6 +229,13 @@ impl Params {
             "runway_s",
             "expected runway_s + grace_s to be at least min_charge_s",
         )?;
+        // There is a block in which a tenant can still report what was not delivered.
+        let trial_min = u64::from(max_billing_step_s).saturating_mul(2);
+        law(
+            u64::from(self.min_charge_s) >= trial_min,
+            "min_charge_s",
+            "expected at least 2 x max_billing_step_s",
+        )?;
         let start_min = u64::from(max_billing_step_s).saturating_mul(START_STEPS_MIN);
         law(
             u64::from(self.start_timeout_s_min) >= start_min,
@@ -277,6 +284,7 @@ mod tests {
             ("reclaim_s_min", |p| p.reclaim_s_min = 299),
             ("duration_s_min", |p| p.duration_s_min = 299),
             ("runway_s", |p| (p.runway_s, p.grace_s) = (200, 99)),
+            ("min_charge_s", |p| p.min_charge_s = 119),
             ("start_timeout_s_min", |p| p.start_timeout_s_min = 299),
             ("abandon_s", |p| p.abandon_s = p.lock_s + 1),
             ("window_block_s", |p| p.window_block_s = 0),
@@ -297,6 +305,7 @@ mod tests {
             |p| p.unit_rate_max = escrow::RATE_MAX / 1_024,
             |p| p.abandon_s = p.lock_s,
             |p| p.window_block_s = 3_600,
+            |p| p.min_charge_s = 120,
             |p| (p.runway_s, p.grace_s) = (200, 100),
         ];
         for at_bound in bounds {

@@ -59,7 +59,10 @@ pub(crate) fn close_lease(
     if let Some(outcome) = outcome(reason, &order.terms, stream.gross) {
         provider::record(ctx, provider, outcome)?;
     }
-    let ran_s = lease.stage.running().map_or(0, |running| closed_at.since(running.started_at));
+    // A tenant that reports in its trial was not served.
+    let served = !(reason == LeaseEnd::TenantNotDelivered && fault.is_some());
+    let running = lease.stage.running().filter(|_| served);
+    let ran_s = running.map_or(0, |running| closed_at.since(running.started_at));
     order.served_s = order.served_s.saturating_add(ran_s);
     ctx.emit(&LeaseClosed {
         order_id: id,

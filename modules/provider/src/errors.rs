@@ -14,8 +14,6 @@ pub enum Error {
     BadClass { expected: &'static str },
     #[error("{provider} is a provider already and is {}", status.name())]
     AlreadyRegistered { provider: Address, status: Status },
-    #[error("{operator} is an owner or an operator already")]
-    OperatorTaken { operator: Address },
     #[error("expected at most {operators_max} operators, got {got}")]
     TooManyOperators { got: usize, operators_max: u32 },
     #[error("the stake counts for {stake_uc} ucredit, a provider needs at least {minimum_uc}")]
@@ -53,7 +51,7 @@ impl Error {
             Self::NotAuthority { .. } => 2,
             Self::BadClass { .. } => 3,
             Self::AlreadyRegistered { .. } => 4,
-            Self::OperatorTaken { .. } => 5,
+            // 5 says nothing.
             Self::TooManyOperators { .. } => 6,
             Self::StakeBelowMinimum { .. } => 7,
             Self::UnknownProvider { .. } => 8,

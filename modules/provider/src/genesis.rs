@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     SCHEMA_VERSION, invariants,
-    params::Params,
+    params::{CONTACT_BYTES_LIMIT, Params},
     state::{CLASSES, LINES, PARAMS, PROVIDERS, SCHEMA, TOTALS, Totals, UNBONDINGS},
     types::{Class, Line, Provider, Unbonding},
     zone::Zone,
@@ -81,6 +81,9 @@ pub(crate) fn init(ctx: &mut Ctx, genesis: Genesis) -> Result<()> {
     for (row, provider) in genesis.providers.iter().enumerate() {
         let owner = provider.owner;
         expect(!PROVIDERS.has(ctx, &owner)?, || format!("providers[{row}].owner: expected each owner once"))?;
+        expect(provider.contact_bytes() <= CONTACT_BYTES_LIMIT, || {
+            format!("providers[{row}].endpoints: expected at most 800 bytes, the operators included")
+        })?;
         totals.staked = totals.staked.plus(provider.stake_total)?;
         totals.locked = totals.locked.plus(provider.stake_locked)?;
         PROVIDERS.create(ctx, &owner, provider)?;

@@ -16,8 +16,8 @@ use crate::{
     },
     params::Params,
     state::{
-        CLASSES, LINES, PARAMS, PROVIDERS, UNBONDINGS, adjust, class, get, lines_of, load,
-        provider_of_operator, stake_pool, unbondings_of,
+        CLASSES, LINES, PARAMS, PROVIDERS, UNBONDINGS, adjust, class, get, lines_of, load, stake_pool,
+        unbondings_of,
     },
     types::{Line, Provider, Status, Unbonding, required_uc},
 };
@@ -47,10 +47,7 @@ pub(crate) fn register_provider(
     if let Some(Provider { status: status @ (Status::Active | Status::Exiting), .. }) = before {
         return Err(Error::AlreadyRegistered { provider: owner, status }.into());
     }
-    if provider_of_operator(ctx, &owner)?.is_some() {
-        return Err(Error::OperatorTaken { operator: owner }.into());
-    }
-    require_operators(ctx, &params, owner, &msg.operators)?;
+    require_operators(&params, &msg.operators)?;
     let (stake_uc, minimum_uc) = (params.stake_uc(stake)?, params.tier_min(0));
     if stake_uc < minimum_uc {
         return Err(Error::StakeBelowMinimum { stake_uc, minimum_uc }.into());
@@ -112,7 +109,7 @@ pub(crate) fn set_operators(
 ) -> Result<wire::MsgSetOperatorsResponse> {
     let mut provider = load(ctx, &msg.actor())?;
     require_active(&provider)?;
-    require_operators(ctx, &PARAMS.load(ctx)?, provider.owner, &msg.operators)?;
+    require_operators(&PARAMS.load(ctx)?, &msg.operators)?;
 
     // From here on nothing may fail but storage.
     provider.operators.clone_from(&msg.operators);
@@ -238,7 +235,7 @@ pub(crate) fn exit_provider(
     provider.status = Status::Exiting;
     provider.stake_total = Amount::ZERO;
     provider.required_uc = provider.minimum_uc;
-    // Its operators are free to act for another one.
+    // Nobody acts for it any more.
     provider.operators.clear();
     for key in lines.keys() {
         LINES.remove(ctx, key)?;
@@ -280,18 +277,12 @@ fn require_authority(params: &Params, actor: Address) -> Result<()> {
     Err(Error::NotAuthority { authority: params.authority, actor }.into())
 }
 
-/// The operators are few enough, and none is an operator or the owner of another provider, nor the owner itself.
-fn require_operators(ctx: &Ctx, params: &Params, owner: Address, operators: &[Address]) -> Result<()> {
+/// The operators are few enough. They are not asked: whom a provider names may be named by others and be one itself, else
+/// naming somebody would keep it from either.
+fn require_operators(params: &Params, operators: &[Address]) -> Result<()> {
     let (got, operators_max) = (operators.len(), params.operators_max);
     if got > usize::try_from(operators_max).unwrap_or(usize::MAX) {
         return Err(Error::TooManyOperators { got, operators_max }.into());
-    }
-    for operator in operators {
-        let elsewhere = provider_of_operator(ctx, operator)?.is_some_and(|provider| provider != owner);
-        let owns = get(ctx, operator)?.is_some_and(|provider| provider.status != Status::Exited);
-        if elsewhere || owns || *operator == owner {
-            return Err(Error::OperatorTaken { operator: *operator }.into());
-        }
     }
     Ok(())
 }

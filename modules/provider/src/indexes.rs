@@ -3,18 +3,15 @@
 use kernel::{Address, Derived, Due, Hold, Indexed, Key, KeyBuf};
 
 use crate::{
-    state::{OFFERS, OPERATORS, STATUSES, UNBONDINGS_DUE, UNBONDINGS_HELD},
+    state::{OFFERS, STATUSES, UNBONDINGS_DUE, UNBONDINGS_HELD},
     types::{Line, LineKey, Provider, Unbonding, UnbondingKey},
     zone::ZonePattern,
 };
 
-/// Providers by status and by operator.
+/// Providers by status.
 impl Indexed<Address> for Provider {
     fn derive(&self, _: &Address, out: &mut Derived) {
         out.index(STATUSES, &self.status.number());
-        for operator in &self.operators {
-            out.index(OPERATORS, operator);
-        }
     }
 }
 

@@ -1,8 +1,6 @@
 //! The laws of the module's state (market.md, I1, I5, I6 and I11). That locks and units are those of the market's bids and
 //! leases is the market's to check.
 
-use std::collections::BTreeSet;
-
 use kernel::{Amount, Broken, Ctx, ONE_PPM, Result};
 
 use crate::{
@@ -24,13 +22,10 @@ pub(crate) fn counters(ctx: &Ctx) -> Result<(), Broken> {
 pub(crate) fn full(ctx: &Ctx) -> Result<(), Broken> {
     let mut sums = Totals::default();
     let mut broken = Ok(());
-    let mut operators = BTreeSet::new();
     PROVIDERS.for_each(ctx, |_, provider| {
         sums.staked = sums.staked.plus(provider.stake_total)?;
         sums.locked = sums.locked.plus(provider.stake_locked)?;
-        note(&mut broken, check_provider(ctx, &provider))?;
-        let distinct = provider.operators.iter().all(|operator| operators.insert(*operator));
-        note(&mut broken, law("I12", distinct, || format!("an operator has two places: {provider:?}")))
+        note(&mut broken, check_provider(ctx, &provider))
     })?;
     LINES.for_each(ctx, |key, line| {
         let holds = line.used() <= u64::from(line.total) && line.total > 0;
@@ -55,10 +50,6 @@ fn check_provider(ctx: &Ctx, provider: &Provider) -> Result<(), Broken> {
     law("I11", holds, || format!("required {required:?}: {provider:?}"))?;
     let scores = provider.uptime_ppm <= ONE_PPM && provider.slash_ppm <= ONE_PPM;
     law("I11", scores, || format!("a score above one: {provider:?}"))?;
-    for operator in &provider.operators {
-        let owns = get(ctx, operator)?.is_some_and(|other| other.status != Status::Exited);
-        law("I12", !owns, || format!("{operator} is the owner of a provider: {provider:?}"))?;
-    }
     let left = provider.is_active() || (provider.operators.is_empty() && provider.stake_total.is_zero());
     law("I1", left, || format!("one that has left has stake or operators: {provider:?}"))?;
     let unbonding = !UNBONDINGS.page(ctx, &provider.owner, None, 1)?.items.is_empty();

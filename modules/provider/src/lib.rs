@@ -8,14 +8,14 @@
 //! parts of it, and what is not locked can be taken back, after unbonding, as far as its capacity allows. A *class* is a
 //! kind of bundle, a *line* is what a provider offers of one class in one zone, in units: `free = total - reserved -
 //! leased`. Each unit asks for stake by its class's reference price, frozen in the line when its total grows. Operators may
-//! act for the provider; they never move money out.
+//! act for the provider; they never move money out. An address can be operator of many and a provider itself.
 //!
 //! | message (signer) | guards in order | event |
 //! |---|---|---|
 //! | MsgSetClass (authority) | NotAuthority, BadClass | ClassSet |
-//! | MsgRegisterProvider (owner) | AlreadyRegistered, OperatorTaken, TooManyOperators, OperatorTaken, StakeBelowMinimum, BadEndpoints, InsufficientFunds | ProviderRegistered |
+//! | MsgRegisterProvider (owner) | AlreadyRegistered, TooManyOperators, StakeBelowMinimum, BadEndpoints, InsufficientFunds | ProviderRegistered |
 //! | MsgUpdateProvider (owner) | UnknownProvider, ProviderNotActive, BadEndpoints | ProviderUpdated |
-//! | MsgSetOperators (owner) | UnknownProvider, ProviderNotActive, TooManyOperators, OperatorTaken | OperatorsSet |
+//! | MsgSetOperators (owner) | UnknownProvider, ProviderNotActive, TooManyOperators | OperatorsSet |
 //! | MsgAddStake (owner) | UnknownProvider, ProviderNotActive, InsufficientFunds | StakeAdded |
 //! | MsgUnstake (owner) | UnknownProvider, ProviderNotActive, InsufficientFreeStake, StakeBelowRequired, TooManyUnbondings | UnbondingStarted |
 //! | MsgSetCapacity (owner, operator) | UnknownProvider, NotOperator, ProviderNotActive, UnknownClass, ClassRetired*, CapacityInUse, TooManyLines*, StakeBelowRequired* | CapacitySet |

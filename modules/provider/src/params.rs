@@ -9,8 +9,13 @@ pub const TIERS: usize = 5;
 const PRICED_UFLOP: u128 = 1_000_000;
 /// The most that a parameter may be which bounds a list: the lists are read whole.
 pub(crate) const LIST_LIMIT: u32 = 1_024;
-/// The most that `endpoint_len_max` can be, in bytes.
-const ENDPOINT_BYTES_LIMIT: u32 = 1_024;
+/// The most bytes that the endpoints and operators of a provider can take in its record: a decision reads and writes the
+/// records of all bidders, and as many as the market allows must fit the gas of an item of due work.
+pub(crate) const CONTACT_BYTES_LIMIT: u64 = 800;
+/// What an operator takes in the record: a tag, a length and an address.
+pub(crate) const OPERATOR_BYTES: u64 = 22;
+/// What an endpoint takes in the record besides its text: a tag and a length.
+const ENDPOINT_EXTRA_BYTES: u64 = 3;
 
 kernel::record! {
     /// The parameters of the module.
@@ -94,16 +99,24 @@ impl Params {
         let positive = self.tier_min_stake_uc.iter().all(|stake| !stake.is_zero());
         range(positive, "tier_min_stake_uc: expected each above 0")?;
         range(list(self.lines_max), "lines_max: expected 1 to 1024")?;
-        range(self.operators_max <= LIST_LIMIT, "operators_max: expected at most 1024")?;
-        range(self.endpoints_max <= LIST_LIMIT, "endpoints_max: expected at most 1024")?;
-        let length = (1..=ENDPOINT_BYTES_LIMIT).contains(&self.endpoint_len_max);
-        range(length, "endpoint_len_max: expected 1 to 1024")?;
+        range(self.endpoint_len_max > 0, "endpoint_len_max: expected above 0")?;
+        let contact = self.contact_bytes() <= CONTACT_BYTES_LIMIT;
+        let expected =
+            "expected endpoints_max x (endpoint_len_max + 3) + operators_max x 22 to be at most 800";
+        range(contact, &format!("endpoints_max: {expected}"))?;
         range(list(self.unbondings_max), "unbondings_max: expected 1 to 1024")?;
         range(self.uptime_start_ppm <= ONE_PPM, "uptime_start_ppm: expected at most 1000000")?;
         range(!self.reputation_prior.is_zero(), "reputation_prior: expected above 0")?;
         range(self.decay_day_ppm <= ONE_PPM, "decay_day_ppm: expected at most 1000000")?;
         range(self.harmed_ppm <= ONE_PPM, "harmed_ppm: expected at most 1000000")?;
         range(self.unbondings_per_block_max > 0, "unbondings_per_block_max: expected above 0")
+    }
+
+    /// The most that endpoints and operators can take in a provider's record.
+    fn contact_bytes(&self) -> u64 {
+        let endpoints =
+            endpoint_bytes(self.endpoint_len_max.into()).saturating_mul(self.endpoints_max.into());
+        endpoints.saturating_add(OPERATOR_BYTES.saturating_mul(self.operators_max.into()))
     }
 
     /// What `stake` uflop count for, in ucredit, rounded down.
@@ -131,4 +144,9 @@ impl Params {
         let days = self.tier_days.get(tier).copied().ok_or(Overflow)?;
         ref_price_day.mul_floor(u128::from(days), 1)
     }
+}
+
+/// What an endpoint of so many bytes takes in a provider's record.
+pub(crate) fn endpoint_bytes(length: u64) -> u64 {
+    length.saturating_add(ENDPOINT_EXTRA_BYTES)
 }

@@ -28,8 +28,6 @@ pub(crate) const UNBONDINGS: IndexedMap<UnbondingKey, Unbonding> = IndexedMap::n
 
 /// Providers by the number of their status.
 pub(crate) const STATUSES: u8 = 0x10;
-/// Providers by operator.
-pub(crate) const OPERATORS: u8 = 0x11;
 /// Lines by class and zone.
 pub(crate) const OFFERS: u8 = 0x12;
 
@@ -84,12 +82,6 @@ pub fn class(ctx: &Ctx, class_id: u32) -> Result<Class> {
 /// What a provider offers of a class in a zone.
 pub fn line(ctx: &Ctx, provider: Address, class_id: u32, zone: &Zone) -> Result<Option<Line>> {
     LINES.get(ctx, &(provider, class_id, zone.clone()))
-}
-
-/// The provider that has this operator.
-pub(crate) fn provider_of_operator(ctx: &Ctx, operator: &Address) -> Result<Option<Address>> {
-    let page = PROVIDERS.by(ctx, OPERATORS, operator, None, 1)?;
-    Ok(page.items.first().map(|(provider, ())| *provider))
 }
 
 /// All lines of a provider: at most as many as the parameters can ever allow.

@@ -1,9 +1,15 @@
 //! Classes, providers, what they offer, and their stake on its way back.
 
-use kernel::{Address, Amount, At, Billing, Hold, ONE_PPM, Overflow};
+use kernel::{Address, Amount, At, Billing, Hold, ONE_PPM, Overflow, codec::length};
 use serde::{Deserialize, Serialize};
 
-use crate::{errors::Error, msgs::Contact, params::Params, scores::Scores, zone::Zone};
+use crate::{
+    errors::Error,
+    msgs::Contact,
+    params::{OPERATOR_BYTES, Params, endpoint_bytes},
+    scores::Scores,
+    zone::Zone,
+};
 
 /// The key of a line: provider, class, zone.
 pub type LineKey = (Address, u32, Zone);
@@ -180,6 +186,13 @@ impl Provider {
     pub(crate) fn set_contact(&mut self, contact: &Contact) {
         self.endpoints.clone_from(&contact.endpoints);
         self.encryption_key = contact.encryption_key;
+    }
+
+    /// What its endpoints and operators take in its record.
+    pub(crate) fn contact_bytes(&self) -> u64 {
+        let operators = OPERATOR_BYTES.saturating_mul(length(self.operators.len()));
+        let endpoints = self.endpoints.iter().map(|endpoint| endpoint_bytes(length(endpoint.len())));
+        endpoints.fold(operators, u64::saturating_add)
     }
 
     /// Numbers its next unbonding, of `amount` uflop that begin to unbond now.

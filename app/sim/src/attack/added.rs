@@ -25,6 +25,7 @@ pub const ATTACKS: &[Attack] = &[
             knob("decoys", 1, 16, 8),
             knob("units each", 1, 4, 2),
             knob("price ppm of ceiling", 600_000, 1_000_000, 1_000_000),
+            knob("extensions by the low bidder itself", 0, 20, 20),
         ],
         join: |scene, _| {
             scene.rogue_seller("seller", 8);
@@ -36,7 +37,8 @@ pub const ATTACKS: &[Attack] = &[
             (seller.bids, seller.targets) = (Bids::Once { ppm: knobs[3], before: 0 }, Targets::Others);
             let low = scene.seller("low");
             (low.bids, low.targets, low.runs) =
-                (Bids::Once { ppm: 0, before: 7 }, Targets::Mates, Runs::NoStart);
+                (Bids::Once { ppm: 1, before: 7 }, Targets::Mates, Runs::NoStart);
+            low.tricks.stretches = u32::try_from(knobs[4]).unwrap();
             let (blocks, count) = (u32::try_from(knobs[0]).unwrap(), u32::try_from(knobs[2]).unwrap());
             let buyer = scene.buyer("decoy");
             buyer.habit = Habit::CloseStarting;
@@ -113,8 +115,10 @@ pub const ATTACKS: &[Attack] = &[
         claim: Claim::Open("a draw counts bids, not stake; the band bounds it"),
         knobs: &[knob("sellers", 2, 8, 4)],
         join: |scene, knobs| {
+            // An honest one offers by itself what all of them offer; a job needs up to three units.
+            let all = 3 * u32::try_from(knobs[0]).unwrap();
             for n in 0..knobs[0] {
-                let seller = scene.rogue_seller(&format!("twin-{n}"), 8);
+                let seller = scene.rogue_seller(&format!("twin-{n}"), if n == 0 { all } else { 3 });
                 if n > 0 {
                     seller.bids = Bids::Never;
                 }
@@ -122,10 +126,9 @@ pub const ATTACKS: &[Attack] = &[
             scene.level();
         },
         turn: |scene, knobs| {
-            let units = u32::try_from((8 / knobs[0]).max(3)).unwrap();
             for n in 0..knobs[0] {
                 let seller = scene.seller(&format!("twin-{n}"));
-                (seller.units, seller.true_units) = (units, units);
+                (seller.units, seller.true_units) = (3, 3);
                 seller.bids = if n == 0 { Bids::Compete } else { Bids::Echo };
             }
         },

@@ -105,8 +105,10 @@ pub struct Arena {
     stops: BTreeMap<(OrderId, u32), u64>,
     began_s: u64,
     seed: u64,
-    /// Transactions that were refused: the height, the sender, why. For whoever writes a strategy.
+    /// Transactions that were refused: the height, the sender, why.
     pub refused: Vec<(u64, String, String)>,
+    /// How many transactions each has had executed.
+    pub done: BTreeMap<String, u32>,
     /// What everybody has paid for gas, in uflop.
     pub gas: BTreeMap<String, u64>,
 }
@@ -126,6 +128,7 @@ impl Arena {
             began_s: 0,
             seed: scene.seed,
             refused: Vec::new(),
+            done: BTreeMap::new(),
             gas: BTreeMap::new(),
         };
         for (name, messages) in scene.registrations() {
@@ -134,6 +137,7 @@ impl Arena {
         }
         assert!(arena.refused.is_empty(), "the scene does not begin: {:?}", arena.refused);
         arena.gas.clear();
+        arena.done.clear();
         arena.began_s = arena.chain.time_s;
         arena
     }
@@ -211,7 +215,9 @@ impl Arena {
         let done = self.chain.apply(&self.raw(step_s, txs, nonce));
         for (name, result) in names.into_iter().zip(done.results) {
             *self.gas.entry(name.clone()).or_default() += FEE;
-            if result.code != 0 {
+            if result.code == 0 {
+                *self.done.entry(name).or_default() += 1;
+            } else {
                 self.refused.push((self.chain.height, name, result.log));
             }
         }

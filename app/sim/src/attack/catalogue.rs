@@ -17,7 +17,8 @@ pub struct Knob {
 pub enum Claim {
     /// It loses on every seed.
     Loses,
-    /// It changes who wins by chance: over seeds its mean is no further above 0 than two standard errors.
+    /// It changes who wins by chance: over seeds its mean is no further above 0 than three standard errors, and
+    /// than a hundredth of what the scene turns over.
     LosesOnAverage,
     /// The rules of this release leave a profit; the text says which rule, and what bounds it.
     Open(&'static str),

@@ -29,6 +29,8 @@ pub use catalogue::{Attack, Claim, Knob, all};
 pub use report::{Summary, head, summary};
 pub use trial::{Figures, run};
 
+use crate::seeds::parse_seeds;
+
 /// What to run.
 #[derive(clap::Args)]
 pub struct Options {
@@ -46,16 +48,16 @@ pub struct Options {
     only: String,
 }
 
-fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
-    let bounds = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-    bounds.filter(|seeds: &Range<u64>| !seeds.is_empty()).ok_or_else(|| "expected FROM..TO".into())
-}
-
 /// Prints the table. Fails if a claim of the catalogue does not hold.
 pub fn main(options: &Options) -> ExitCode {
+    let attacks: Vec<_> = all().filter(|attack| attack.name.contains(&options.only)).collect();
+    if attacks.is_empty() {
+        println!("--only {}: expected a part of an attack's name", options.only);
+        return ExitCode::FAILURE;
+    }
     println!("{}", report::head());
     let mut broken = 0;
-    for attack in all().filter(|attack| attack.name.contains(&options.only)) {
+    for attack in attacks {
         let values = options.values.clone().unwrap_or_else(|| attack.usual());
         if values.len() != attack.knobs.len() {
             println!("{}: expected {} values", attack.name, attack.knobs.len());

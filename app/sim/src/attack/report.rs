@@ -14,6 +14,9 @@ use super::{
     trial::{Figures, run},
 };
 
+/// A mean above this is a profit however much the seeds differ, in ucredit: a hundredth of what a scene turns over.
+const AVERAGE_MAX: i128 = 150_000;
+
 /// The figures of one attack on several seeds.
 pub struct Summary {
     pub attack: &'static Attack,
@@ -52,13 +55,15 @@ pub fn summary(attack: &'static Attack, values: Vec<u64>, seeds: Range<u64>) -> 
 }
 
 impl Summary {
-    /// Whether the figures bear out what the catalogue claims.
+    /// Whether the figures bear out what the catalogue claims, and the attack was played at all.
     pub fn holds(&self) -> bool {
-        match self.claim {
+        let mean = self.mean(|figures| figures.profit);
+        let claim = match self.claim {
             Claim::Loses => self.figures.iter().all(|figures| figures.profit <= 0),
-            Claim::LosesOnAverage => self.mean(|figures| figures.profit) <= 2 * self.error_of_profit(),
-            Claim::Open(_) => self.mean(|figures| figures.profit) > 0,
-        }
+            Claim::LosesOnAverage => mean <= AVERAGE_MAX && mean <= 3 * self.error_of_profit(),
+            Claim::Open(_) => mean > 0,
+        };
+        claim && self.sum(|figures| figures.done) > 0
     }
 
     /// The mean of a figure.
@@ -74,6 +79,11 @@ impl Summary {
         let seeds = self.figures.len() as u128;
         let variance = squares / (seeds * seeds.saturating_sub(1)).max(1);
         i128::try_from(variance.isqrt()).unwrap()
+    }
+
+    /// The sum of a count: transactions of the coalition that were executed, or refused.
+    fn sum(&self, of: impl Fn(&Figures) -> u32) -> u32 {
+        self.figures.iter().map(of).sum()
     }
 
     fn sorted(&self, of: impl Fn(&Figures) -> i128) -> Vec<i128> {
@@ -112,7 +122,8 @@ impl Summary {
             write!(line, " {:>9}", credits(figure)).unwrap();
         }
         let cost = self.cost_of_harm_ppm().map_or("-".into(), credits);
-        write!(line, " {cost:>8}").unwrap();
+        write!(line, " {cost:>8} {:>6} {:>7}", self.sum(|one| one.done), self.sum(|one| one.refused))
+            .unwrap();
         line
     }
 }
@@ -123,7 +134,7 @@ pub fn head() -> String {
     for column in ["absolute", "min", "median", "max", "mean", "+-", "harm"] {
         write!(head, " {column:>9}").unwrap();
     }
-    write!(head, " {:>8}", "per harm").unwrap();
+    write!(head, " {:>8} {:>6} {:>7}", "per harm", "done", "refused").unwrap();
     head
 }
 

@@ -2,17 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kernel::{Address, ONE_PPM};
+use kernel::{Address, Amount, ONE_PPM};
 use market::{
     formulas,
     types::{Bid, OrderId, Phase, Stage},
 };
 use prost_types::Any;
 use proto::underbid::{
-    market::v1::{MsgAbandonLease, MsgConfirmStart, MsgCreateBid, MsgImproveBid, MsgReclaimLease, MsgSettle},
+    market::v1::{
+        MsgAbandonLease, MsgConfirmStart, MsgCreateBid, MsgImproveBid, MsgReclaimLease, MsgSettle,
+        MsgWithdrawBid,
+    },
     provider::v1::{MsgAddStake, MsgExitProvider, MsgUnstake},
 };
-use provider::Zone;
+use provider::{Provider, Zone};
 use rand::rngs::StdRng;
 use underbid::client::tx::any;
 
@@ -73,12 +76,14 @@ pub struct Tricks {
     pub settles: bool,
     /// It declares only the units that a bid needs while it bids, and all of them after it.
     pub shrinks: bool,
-    /// It adds so many ppm of its stake before a bid and takes them back after it.
+    /// It adds so many ppm of its stake before a bid, and asks for them back after it.
     pub restakes_ppm: u64,
     /// It tries to leave with its stake whenever it has won something.
     pub flees: bool,
     /// It bids also with units that it has not free.
     pub overbids: bool,
+    /// It extends an auction that it leads by lowering its own price, up to so many extensions.
+    pub stretches: u32,
 }
 
 /// A seller.
@@ -149,6 +154,16 @@ impl Seller {
         stake_for(self.units, self.stake_ppm)
     }
 
+    /// What it adds around a bid, in uflop.
+    fn added(&self) -> u64 {
+        self.stake() / 1_000_000 * self.tricks.restakes_ppm
+    }
+
+    /// What it lacks of the stake that it bids with, in uflop.
+    fn lacks(&self, record: &Provider) -> u128 {
+        u128::from(self.stake() + self.added()).saturating_sub(record.stake_total.units())
+    }
+
     fn chance(&self, ppm: u64, parts: [u64; 2]) -> bool {
         let mut hash = self.seed ^ 0x9e37_79b9_7f4a_7c15;
         let name = self.name.bytes().map(u64::from);
@@ -176,11 +191,23 @@ impl Seller {
         if own.is_none() && *free < terms.count && !self.tricks.overbids {
             return;
         }
-        let Some(rate) = self.price(view, id, listing, own, &zone) else { return };
+        let Some(rate) = self.price(view, id, listing, own, &zone) else {
+            if self.bids == Bids::Compete && own.is_some_and(|bid| self.gives_up(view, listing, bid)) {
+                let name = self.address.to_string();
+                let withdraw = MsgWithdrawBid { signer: name.clone(), provider: name, order_id: id };
+                out.send(&self.name, vec![any(&withdraw)]);
+            }
+            return;
+        };
         match own {
             None => {
                 *free = free.saturating_sub(terms.count);
                 out.send(&self.name, self.bid_with_tricks(id, listing, rate, &zone, view));
+                if self.tricks.restakes_ppm > 0 {
+                    // By itself: so many may unbond already that it has to stay at stake.
+                    let owner = self.address.to_string();
+                    out.send(&self.name, vec![any(&MsgUnstake { owner, amount: self.added().to_string() })]);
+                }
             }
             Some(_) => {
                 let name = self.address.to_string();
@@ -210,6 +237,14 @@ impl Seller {
         let last = |before: u64| left.is_some_and(|left| left <= before);
         if self.gives_mates_the_ceiling && self.mates.contains(&listing.order.tenant) {
             return own.is_none().then_some(ceiling);
+        }
+        if let (Some(bid), Some(auction)) = (own, &listing.auction)
+            && (last(1) && auction.best.provider == self.address)
+            && auction.extensions < self.tricks.stretches
+        {
+            let step_ppm = market::params(&view.ctx).unwrap().step_ppm;
+            let leads = formulas::leading_max(auction.best.eff, step_ppm, auction.extensions);
+            return Some(leads / u128::from(bid.multiplier_ppm));
         }
         match self.bids {
             Bids::Never => None,
@@ -263,6 +298,13 @@ impl Seller {
         if ending { None } else { self.echo(view, listing, own, zone) }
     }
 
+    /// Whether a bid can't win any more, nor be lowered to what can: it is taken back for the sake of its units.
+    fn gives_up(&self, view: &View, listing: &Listing, bid: &Bid) -> bool {
+        let Some(auction) = &listing.auction else { return false };
+        let limit = formulas::limit(auction.best.eff, market::params(&view.ctx).unwrap().band_ppm);
+        bid.eff() > limit && auction.best.eff / u128::from(bid.multiplier_ppm) < self.floor
+    }
+
     /// The price that ties with the best.
     fn echo(&self, view: &View, listing: &Listing, own: Option<&Bid>, zone: &Zone) -> Option<u128> {
         let (auction, ceiling) = (listing.auction.as_ref()?, listing.order.terms.max_unit_rate);
@@ -276,7 +318,10 @@ impl Seller {
 
     fn multiplier(&self, view: &View, listing: &Listing, zone: &Zone) -> u128 {
         let params = provider::params(&view.ctx).unwrap();
-        let record = provider::get(&view.ctx, &self.address).unwrap().unwrap();
+        let mut record = provider::get(&view.ctx, &self.address).unwrap().unwrap();
+        if self.tricks.restakes_ppm > 0 {
+            record.stake_total = Amount::new(record.stake_total.units() + self.lacks(&record)).unwrap();
+        }
         let scores = record.scores(&params, kernel::At::new(view.now));
         let terms = &listing.order.terms;
         let parts = formulas::parts(&scores, zone, terms.near.as_ref());
@@ -307,12 +352,13 @@ impl Seller {
             let declare = |total| any(&capacity(self.address, zone.as_str(), total));
             return vec![declare(needed), bid, declare(self.units)];
         }
-        if self.tricks.restakes_ppm > 0 {
-            let amount = (self.stake() / 1_000_000 * self.tricks.restakes_ppm).to_string();
-            let add = any(&MsgAddStake { owner: name.clone(), amount: amount.clone() });
-            return vec![add, bid, any(&MsgUnstake { owner: name, amount })];
+        let record = provider::get(&view.ctx, &self.address).unwrap().unwrap();
+        match self.lacks(&record) {
+            amount if amount > 0 && self.tricks.restakes_ppm > 0 => {
+                vec![any(&MsgAddStake { owner: name, amount: amount.to_string() }), bid]
+            }
+            _ => vec![bid],
         }
-        vec![bid]
     }
 
     fn serve(&self, id: OrderId, listing: &Listing, delivered: &mut u32, out: &mut Outbox) {
@@ -371,7 +417,7 @@ impl Seller {
         }
         let owner = self.address.to_string();
         out.send(&self.name, vec![any(&MsgExitProvider { owner: owner.clone() })]);
-        let amount = record.stake_total.units().to_string();
+        let amount = record.free_stake().units().to_string();
         out.send(&self.name, vec![any(&MsgUnstake { owner, amount })]);
     }
 }

@@ -13,6 +13,9 @@ pub struct Figures {
     pub profit: i128,
     /// What all others together gain less than beside an honest coalition.
     pub harm: i128,
+    /// How many transactions of the attacking coalition were executed, and how many were refused.
+    pub done: u32,
+    pub refused: u32,
 }
 
 struct Played {
@@ -32,7 +35,16 @@ pub fn run(attack: &Attack, values: &[u64], seed: u64) -> Figures {
     let price = ledger::market_price(&honest, &ledger::runs(&calm.arena));
     let (ours_before, theirs_before) = sums(&honest, &calm, price);
     let (ours, theirs) = sums(&rogue, &attacked, price);
-    Figures { absolute: ours, profit: ours - ours_before, harm: theirs_before - theirs }
+    let mates = |name: &&String| rogue.coalition.contains(*name);
+    let done = attacked.arena.done.iter().filter(|(name, _)| mates(name)).map(|(_, done)| done).sum();
+    let refused = attacked.arena.refused.iter().filter(|(_, name, _)| mates(&name)).count();
+    Figures {
+        absolute: ours,
+        profit: ours - ours_before,
+        harm: theirs_before - theirs,
+        done,
+        refused: u32::try_from(refused).unwrap(),
+    }
 }
 
 fn play(scene: &Scene) -> Played {

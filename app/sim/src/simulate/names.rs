@@ -163,7 +163,7 @@ pub const NEVER_ERRORS: [(&str, &str); 1] = [(
 )];
 
 /// What each message can be refused for, besides running out of gas.
-const REFUSALS: [(&str, &str); 26] = [
+const REFUSALS: [(&str, &str); 27] = [
     (
         TRANSACTION,
         "sdk.TxDecode sdk.Unauthorized sdk.InsufficientFunds sdk.UnknownRequest sdk.InvalidPubKey sdk.UnknownAddress \
@@ -255,6 +255,11 @@ const REFUSALS: [(&str, &str); 26] = [
         "sdk.TxDecode sdk.InvalidAddress sdk.InvalidRequest provider.UnknownProvider provider.NotOperator \
          market.UnknownOrder market.OrderNotBiddable market.UnknownBid market.RateOutOfRange market.StepTooSmall \
          provider.InsufficientFreeStake market.NotLeading market.AuctionEnding",
+    ),
+    (
+        "underbid.market.v1.MsgWithdrawBid",
+        "sdk.TxDecode sdk.InvalidAddress sdk.InvalidRequest provider.UnknownProvider provider.NotOperator \
+         market.UnknownOrder market.OrderNotBiddable market.UnknownBid market.BidBinding",
     ),
     (
         "underbid.market.v1.MsgConfirmStart",

@@ -12,9 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::value_parser;
 use serde_json::json;
 
 use super::{Failure, Run, coverage::Coverage, history::History, replayed, run, shrink::shrink};
+use crate::seeds::parse_seeds;
 
 /// How often shorter histories are tried for one finding.
 const SHRINK_RUNS: u32 = 3_000;
@@ -37,11 +39,14 @@ pub struct Options {
     #[arg(long, value_parser = parse_seeds, default_value = "0..100")]
     seeds: Range<u64>,
     /// The blocks of each history.
-    #[arg(long, default_value_t = 400)]
+    #[arg(long, default_value_t = 400, value_parser = value_parser!(u64).range(1..))]
     blocks: u64,
     /// How many histories at a time.
     #[arg(long, default_value_t = 1)]
     jobs: usize,
+    /// Fails if a cell of the table was never reached.
+    #[arg(long, conflicts_with = "replay")]
+    require_full: bool,
     /// The summary as JSON.
     #[arg(long)]
     json: bool,
@@ -53,12 +58,6 @@ pub struct Options {
     replay: Option<PathBuf>,
 }
 
-fn parse_seeds(text: &str) -> Result<Range<u64>, String> {
-    let expected = || format!("expected A..B, got {text:?}");
-    let (from, to) = text.split_once("..").ok_or_else(expected)?;
-    Ok(from.parse().map_err(|_| expected())?..to.parse().map_err(|_| expected())?)
-}
-
 /// A seed that failed.
 struct Finding {
     seed: u64,
@@ -66,7 +65,7 @@ struct Finding {
     shortest: History,
 }
 
-/// Runs the command: success if nothing was found.
+/// Runs the command: success if nothing was found, and nothing reached that is not in the table.
 pub fn main(options: &Options) -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         let (seed, height) = NOW.get();
@@ -83,13 +82,16 @@ fn replay(path: &Path) -> bool {
     let text = std::fs::read_to_string(path).expect("a readable file");
     let history: History = serde_json::from_str(&text).expect("a history");
     match replayed(&history) {
-        Ok(coverage) => print!("{}", coverage.table()),
+        Ok(coverage) => {
+            let (_, unknown) = coverage.gaps();
+            print!("{}{}", coverage.table(), lines("not in the table", &unknown));
+            !unknown.is_empty()
+        }
         Err(failure) => {
             println!("step {}, after height {}: {}", failure.step, failure.height, failure.what);
-            return true;
+            true
         }
     }
-    false
 }
 
 fn simulate(options: &Options) -> bool {
@@ -121,8 +123,9 @@ fn simulate(options: &Options) -> bool {
         }
     });
     let (coverage, findings, seeds) = total.into_inner().unwrap();
+    let (missing, unknown) = coverage.gaps();
     summarize(options, &coverage, &findings, seeds, started.elapsed());
-    !findings.is_empty()
+    !findings.is_empty() || !unknown.is_empty() || options.require_full && !missing.is_empty()
 }
 
 /// Makes a failing history short and keeps it.
@@ -143,10 +146,19 @@ fn found(seed: u64, history: &History, failure: Failure, options: &Options) -> F
     Finding { seed, failure, shortest }
 }
 
+/// The name of a cell.
+fn name((row, column): &(String, String)) -> String {
+    format!("{row}: {column}")
+}
+
+/// One line for each cell.
+fn lines(what: &str, cells: &[(String, String)]) -> String {
+    cells.iter().map(|cell| format!("{what}: {}\n", name(cell))).collect()
+}
+
 fn summarize(options: &Options, coverage: &Coverage, findings: &[Finding], seeds: u64, took: Duration) {
     let rate = coverage.blocks as f64 / took.as_secs_f64();
     let (missing, unknown) = coverage.gaps();
-    let cell = |(row, column): &(String, String)| format!("{row}: {column}");
     if options.json {
         let findings = findings.iter().map(|finding| {
             json!({ "seed": finding.seed, "height": finding.failure.height, "what": finding.failure.what })
@@ -154,15 +166,14 @@ fn summarize(options: &Options, coverage: &Coverage, findings: &[Finding], seeds
         let summary = json!({
             "seeds": seeds, "blocks": coverage.blocks, "transactions": coverage.txs, "accepted": coverage.accepted,
             "seconds": took.as_secs_f64(), "blocks_per_second": rate, "findings": findings.collect::<Vec<_>>(),
-            "missing": missing.iter().map(cell).collect::<Vec<_>>(),
-            "unknown": unknown.iter().map(cell).collect::<Vec<_>>(),
+            "missing": missing.iter().map(name).collect::<Vec<_>>(),
+            "unknown": unknown.iter().map(name).collect::<Vec<_>>(),
         });
         println!("{summary:#}");
         return;
     }
     println!("{}", coverage.table());
-    missing.iter().for_each(|gap| println!("never reached: {}", cell(gap)));
-    unknown.iter().for_each(|gap| println!("not in the table: {}", cell(gap)));
+    print!("{}{}", lines("never reached", &missing), lines("not in the table", &unknown));
     for Finding { seed, failure, shortest } in findings {
         println!("seed {seed}, after height {}: {}", failure.height, failure.what);
         println!("{}", shortest.steps.iter().map(|step| format!("  {step:?}\n")).collect::<String>());

@@ -164,6 +164,7 @@ fn with_number(message: &mut Message, change: impl FnOnce(&mut u64)) {
         MsgCancelOrder,
         MsgCreateBid,
         MsgImproveBid,
+        MsgWithdrawBid,
         MsgConfirmStart,
         MsgTopUp,
         MsgCloseLease,

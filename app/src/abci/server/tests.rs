@@ -343,16 +343,14 @@ fn a_stop_while_busy_answers_the_request_in_hand_and_no_further_one() {
 #[test]
 fn a_stop_does_not_wait_for_a_client_that_reads_nothing() {
     let server = Running::unix(Options { shutdown_grace: Duration::ZERO, ..Options::default() });
-    let client = server.connect();
-    let mut sender = Client { stream: client.stream.try_clone().unwrap(), received: Vec::new() };
-    let writer = thread::spawn(move || {
-        let request = frames(&[check_tx(&vec![0; 1024 * 1024])]);
-        while sender.stream.write_all(&request).is_ok() {}
-    });
-    thread::sleep(Duration::from_millis(50));
+    let mut client = server.connect();
+    client.send(&[check_tx(&vec![0; 16 * 1024 * 1024])]);
+    // The answer has begun, and no socket's buffer holds the rest of it: the server waits in its write.
+    let mut first = [0];
+    client.stream.read_exact(&mut first).unwrap();
     server.stop();
-    writer.join().unwrap();
-    drop(client);
+    client.received.extend(first);
+    assert!(client.receive().is_none(), "the whole answer went out");
 }
 
 #[test]

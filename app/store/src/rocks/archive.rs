@@ -8,7 +8,7 @@ use kernel::{AppHash, Fatal, Space};
 use super::{
     database::Database,
     layout::{self, Last},
-    open::{OpenError, stored_chain_id, stored_last, supported_format},
+    open::{OpenError, stored_last, supported_format},
 };
 use crate::{candidate, history};
 
@@ -19,7 +19,6 @@ const CACHE_BYTES: usize = 8 << 20;
 pub struct Archive {
     database: Database,
     last: Last,
-    chain_id: Option<String>,
 }
 
 impl Archive {
@@ -33,13 +32,7 @@ impl Archive {
         supported_format(&database)?;
         let last = stored_last(&database, u64::MAX)?;
         let last = last.ok_or_else(|| Fatal::Storage("the store holds no commit".into()))?;
-        let chain_id = stored_chain_id(&database)?;
-        Ok(Self { database, last, chain_id })
-    }
-
-    /// The chain that the home belongs to; `None`: it was never checked.
-    pub fn chain_id(&self) -> Option<&str> {
-        self.chain_id.as_deref()
+        Ok(Self { database, last })
     }
 
     /// The oldest and the last height that can be read.
@@ -66,6 +59,6 @@ impl Archive {
             .map_err(|error| Fatal::Storage(error.to_string()))?;
         let current = self.database.records(space, start, None)?;
         let undo = self.database.undos(space, start, None)?;
-        Ok(history::rows_at(height, current, undo, limit)?)
+        Ok(history::rows_at(height, start, current, undo, limit, || Ok::<_, Fatal>(()))?)
     }
 }

@@ -10,7 +10,7 @@ use rocksdb::{
 };
 
 use super::{layout, logs};
-use crate::history::{Row, Undo};
+use crate::history::{Found, Row};
 
 /// The open database.
 pub(super) struct Database {
@@ -120,22 +120,24 @@ impl Database {
         }))
     }
 
-    /// The undo entries of a range, in the order of (key, height).
+    /// Finds a range's first undo entry at or behind a key and a height.
     pub(super) fn undos(
         &self,
         space: Space,
         start: &[u8],
         end: Option<&[u8]>,
-    ) -> Result<impl Iterator<Item = Result<Undo, Fatal>>, Fatal> {
+    ) -> Result<impl FnMut(&[u8], u64) -> Found, Fatal> {
         let end = end.map_or_else(|| layout::undo_end(space), |end| layout::undo_from(space, end));
         let mut rows = self.rows(layout::UNDO, layout::undo_from(space, start), Some(end))?;
-        Ok(std::iter::from_fn(move || {
-            rows.next_with(|entry, old| {
+        Ok(move |key: &[u8], height| {
+            rows.seek(&layout::undo(space, key, height));
+            let undo = rows.next_with(|entry, old| {
                 let decoded = layout::decode_undo(entry).zip(layout::decode_old(old));
                 let ((key, height), old) = decoded.ok_or_else(|| malformed(layout::UNDO, entry))?;
                 Ok((key, height, old))
-            })
-        }))
+            });
+            undo.transpose()
+        })
     }
 
     /// The rows of a family from `start` to `end`.
@@ -186,6 +188,13 @@ pub(super) struct Rows<'a> {
 }
 
 impl Rows<'_> {
+    /// Goes on at the first row that is not before `key`.
+    fn seek(&mut self, key: &[u8]) {
+        if let Some(iterator) = &mut self.iterator {
+            iterator.seek(key);
+        }
+    }
+
     /// Reads the next row's key and value through `decode`.
     pub(super) fn next_with<T>(
         &mut self,

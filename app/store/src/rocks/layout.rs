@@ -5,7 +5,7 @@
 //! derived  store, key                                   -> value
 //! undo     0, space, store, escaped key, height         -> 0 | 1, old value
 //!          1, height, part                              -> changed keys of the height: (length, space, store, key)*
-//! meta     "format" | "chain_id" | "last" | "block/", height
+//! meta     "format" | "last" | "block/", height
 //! ```
 //!
 //! Integers are big-endian, heights and counts 8 bytes, parts and lengths 4, spaces and stores 1. A key is escaped
@@ -25,7 +25,6 @@ pub(super) const META: &str = "meta";
 pub(super) const FAMILIES: [&str; 4] = [STATE, DERIVED, UNDO, META];
 
 pub(super) const META_FORMAT: &[u8] = b"format";
-pub(super) const META_CHAIN_ID: &[u8] = b"chain_id";
 pub(super) const META_LAST: &[u8] = b"last";
 
 /// How many changed keys a row of the undo list names, which is also how many a step of pruning deletes.

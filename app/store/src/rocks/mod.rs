@@ -53,8 +53,6 @@ pub struct Options {
     pub rows_cached: usize,
     /// Whether a commit is synced to disk. Only benchmarks and tests of other things set it to false.
     pub sync: bool,
-    /// The chain that the home must belong to; `None`: not checked here, see [`RocksBackend::check_chain_id`].
-    pub chain_id: Option<String>,
 }
 
 impl Options {
@@ -68,7 +66,6 @@ impl Options {
             cache_bytes: 256 << 20,
             rows_cached: 1 << 18,
             sync: true,
-            chain_id: None,
         }
     }
 }
@@ -122,8 +119,6 @@ struct Records<'a> {
 struct Writer {
     /// Why nothing is written any more.
     failed: Option<String>,
-    /// The chain's id, and whether it is on disk.
-    chain_id: Option<(String, bool)>,
 }
 
 impl Backend for RocksBackend {
@@ -158,10 +153,9 @@ impl Backend for RocksBackend {
         core.writing.store(height, SeqCst);
         // The cache follows while the batch is made and written, which takes as long: it serves no view until the commit is
         // complete, nor after a failure.
-        let commit = || core.database.write(core.commit_batch(&last, &changes, &writer)?);
+        let commit = || core.database.write(core.commit_batch(&last, &changes)?);
         let (written, ()) = hash::both(changes.len(), commit, || core.rows.advance(&changes));
         writer.or_fail(written)?;
-        writer.chain_id_is_stored();
         let adopted = write(&core.forest).commit(nodes, height);
         writer.or_fail(adopted.map_err(Fatal::from))?;
         lock(&core.hints).advance(height, &changes);
@@ -217,12 +211,6 @@ impl RocksBackend {
         Ok(Sizes { keys, trie_nodes, trie_bytes, undo_rows, disk_bytes })
     }
 
-    /// Refuses another chain than the one whose first block was committed here. Before the first commit the id is
-    /// remembered and becomes part of that commit.
-    pub fn check_chain_id(&self, chain_id: &str) -> Result<(), OpenError> {
-        lock(&self.core.writer).check_chain_id(chain_id)
-    }
-
     /// Replaces all derived entries of the last height, in one synced write, when they were found to differ from the records.
     pub fn replace_derived<'a>(
         &self,
@@ -252,7 +240,7 @@ impl RocksBackend {
 
 impl Core {
     /// State, derived entries, undo, height and app hash of a block, each family in the order of its keys.
-    fn commit_batch(&self, last: &Last, changes: &Changes, writer: &Writer) -> Result<WriteBatch, Fatal> {
+    fn commit_batch(&self, last: &Last, changes: &Changes) -> Result<WriteBatch, Fatal> {
         let mut batch = WriteBatch::with_capacity_bytes(batch_bytes(changes));
         let mut records = self.records()?;
         let undo = self.database.family(layout::UNDO)?;
@@ -281,9 +269,6 @@ impl Core {
         batch.put_cf(meta, layout::block(last.height), last.app_hash);
         if let Some(unreadable) = last.pruned_to.checked_sub(1) {
             batch.delete_cf(meta, layout::block(unreadable));
-        }
-        if let Some((chain_id, false)) = &writer.chain_id {
-            batch.put_cf(meta, layout::META_CHAIN_ID, chain_id);
         }
         Ok(batch)
     }
@@ -389,25 +374,6 @@ impl Writer {
         result.inspect_err(|fatal| {
             self.failed.get_or_insert(fatal.to_string());
         })
-    }
-
-    fn check_chain_id(&mut self, asked: &str) -> Result<(), OpenError> {
-        match &self.chain_id {
-            Some((found, _)) if found != asked => {
-                Err(OpenError::ChainId { expected: asked.into(), found: found.clone() })
-            }
-            Some(_) => Ok(()),
-            None => {
-                self.chain_id = Some((asked.into(), false));
-                Ok(())
-            }
-        }
-    }
-
-    fn chain_id_is_stored(&mut self) {
-        if let Some((_, stored)) = &mut self.chain_id {
-            *stored = true;
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Opening a home: what it is, whether it is ours, and its tries.
+//! Opening a home: what it is, and its tries.
 
 use std::{
     collections::BTreeSet,
@@ -33,14 +33,6 @@ pub enum OpenError {
         found: u32,
         /// The format of this binary.
         supported: u32,
-    },
-    /// The directory belongs to another chain.
-    #[error("the store belongs to chain {found:?}, not to {expected:?}")]
-    ChainId {
-        /// The chain that was asked for.
-        expected: String,
-        /// The chain that is there.
-        found: String,
     },
     /// The records are not those that were committed.
     #[error("the records of height {height} hash to {}, the store says {}", hex(recomputed), hex(stored))]
@@ -83,10 +75,6 @@ impl RocksBackend {
         }
         let database = Database::open(path.as_ref(), options.cache_bytes, options.sync)?;
         check_format(&database)?;
-        let mut writer = Writer { failed: None, chain_id: stored_chain_id(&database)?.map(|id| (id, true)) };
-        if let Some(chain_id) = &options.chain_id {
-            writer.check_chain_id(chain_id)?;
-        }
         let last = stored_last(&database, options.history)?;
         let limits = Limits { heights: options.history, bytes: options.proof_bytes };
         let mut forest = Forest::new(&options.stores, limits);
@@ -100,7 +88,7 @@ impl RocksBackend {
             hints: Mutex::new(Hints::new(height)),
             rows: RowCache::new(options.rows_cached),
             last: RwLock::new(last),
-            writer: Mutex::new(writer),
+            writer: Mutex::new(Writer { failed: None }),
             writing: AtomicU64::new(height),
             pruned_to: AtomicU64::new(last.map_or(0, |last| last.pruned_to)),
             rollbacks: AtomicU64::new(0),
@@ -126,12 +114,6 @@ pub(super) fn supported_format(database: &Database) -> Result<bool, OpenError> {
     let found = <[u8; 4]>::try_from(stored).map_err(|_| malformed(layout::META, layout::META_FORMAT))?;
     let (found, supported) = (u32::from_be_bytes(found), layout::FORMAT);
     if found == supported { Ok(true) } else { Err(OpenError::Format { found, supported }) }
-}
-
-pub(super) fn stored_chain_id(database: &Database) -> Result<Option<String>, OpenError> {
-    let Some(stored) = database.meta(layout::META_CHAIN_ID)? else { return Ok(None) };
-    let chain_id = String::from_utf8(stored).map_err(|_| malformed(layout::META, layout::META_CHAIN_ID))?;
-    Ok(Some(chain_id))
 }
 
 /// The last commit, with a window no longer than `history` and no longer than the undo that is there.

@@ -1,6 +1,7 @@
-//! Deletes undo that has left the window: off the commit path, and a bounded number of keys a block.
+//! Deletes undo that has left the window: off the commit path, and after each block a bounded number of keys.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::Ordering::SeqCst,
@@ -14,9 +15,10 @@ use rocksdb::WriteBatch;
 
 use super::{Core, database::malformed, layout, lock};
 
-/// Rows of the undo list that are worked off a block: 16,000 keys, more than a block usually changes, so that what
-/// a large block leaves behind is worked off as well.
-const ROWS_A_BLOCK: usize = 16;
+/// Rows of the undo list that are worked off after a small block: 16,000 keys, so that what large ones leave behind, or a
+/// longer window that was shortened, is worked off as well. After a large block it is twice what it wrote: undo can't
+/// grow faster than it is deleted.
+const ROWS_A_BLOCK_MIN: usize = 16;
 
 /// The thread that prunes. It ends when this is dropped, after the blocks that it was told of.
 pub(super) struct Pruner {
@@ -30,7 +32,7 @@ impl Pruner {
         let core = Arc::clone(core);
         let thread = thread::Builder::new()
             .name("store-prune".into())
-            .spawn(move || run(&core, &blocks))
+            .spawn(move || run(&core, &blocks, prune))
             .map_err(|error| Fatal::Storage(format!("the pruning thread does not start: {error}")))?;
         Ok(Self { committed: Some(committed), thread: Some(thread) })
     }
@@ -53,10 +55,14 @@ impl Drop for Pruner {
     }
 }
 
-fn run(core: &Core, blocks: &Receiver<Changes>) {
+fn run(core: &Core, blocks: &Receiver<Changes>, prune: impl Fn(&Core, u64, usize) -> Result<u64, Fatal>) {
     let mut from = 0;
-    while blocks.recv().is_ok() {
-        match prune(core, from) {
+    while let Ok(keys) = blocks.recv().map(|changes| changes.len()) {
+        let rows = keys.div_ceil(layout::LISTED_KEYS_MAX).saturating_mul(2).max(ROWS_A_BLOCK_MIN);
+        // A panic is a failure as well: undo would grow for ever, and nobody would say so.
+        let pruned = catch_unwind(AssertUnwindSafe(|| prune(core, from, rows)))
+            .unwrap_or_else(|_| Err(Fatal::Storage("pruning panicked".into())));
+        match pruned {
             Ok(next) => from = next,
             Err(fatal) => {
                 tracing::error!(%fatal, "pruning failed");
@@ -67,14 +73,14 @@ fn run(core: &Core, blocks: &Receiver<Changes>) {
     }
 }
 
-/// Deletes undo of heights from `from` on that have left the window; returns the height to go on from, so that the
-/// tombstones of what was deleted are not stepped over again.
-fn prune(core: &Core, from: u64) -> Result<u64, Fatal> {
+/// Deletes undo of heights from `from` on that have left the window, of as many rows of the list; returns the height to go
+/// on from, so that the tombstones of what was deleted are not stepped over again.
+fn prune(core: &Core, from: u64, rows_max: usize) -> Result<u64, Fatal> {
     let to = core.pruned_to.load(SeqCst);
     let (start, end) = (layout::list_from(from), layout::list_from(to.saturating_add(1)));
     let mut rows = core.database.rows(layout::UNDO, start, Some(end))?;
     let mut next = from;
-    for _ in 0..ROWS_A_BLOCK {
+    for _ in 0..rows_max {
         let row = rows.next_with(|row, listed| {
             let decoded = layout::decode_list_height(row).zip(layout::decode_listed(listed));
             let (height, keys) = decoded.ok_or_else(|| malformed(layout::UNDO, row))?;
@@ -91,4 +97,29 @@ fn prune(core: &Core, from: u64) -> Result<u64, Fatal> {
         next = height;
     }
     Ok(next)
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::{Backend, StoreId};
+
+    use super::*;
+    use crate::rocks::{Options, RocksBackend};
+
+    #[test]
+    fn a_panic_ends_the_writing() {
+        let home = tempfile::tempdir().unwrap();
+        let options = Options { sync: false, ..Options::new(&[(StoreId(1), "bank")]) };
+        let store = RocksBackend::open(home.path(), options).unwrap();
+        let commit = |height| {
+            let staged = store.stage(&*store.view(None).unwrap(), Changes::new()).unwrap();
+            store.commit(staged, height).map(drop)
+        };
+        commit(1).unwrap();
+        let (committed, blocks) = mpsc::channel();
+        committed.send(Changes::new()).unwrap();
+        run(&store.core, &blocks, |_, _, _| panic!("planted"));
+        assert!(commit(2).unwrap_err().to_string().contains("pruning panicked"));
+        assert_eq!(store.last().unwrap().0, 1);
+    }
 }

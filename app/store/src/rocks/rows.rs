@@ -49,7 +49,8 @@ impl RowCache {
         }
     }
 
-    /// Follows a commit that is on disk.
+    /// Follows a commit, beside its writing: the views of before no longer read here, and there is one of after only when the
+    /// commit is complete.
     pub(super) fn advance(&self, changes: &Changes) {
         for ((space, key), change) in changes {
             let name = layout::cached(*space, key);

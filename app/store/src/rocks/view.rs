@@ -10,7 +10,10 @@ use bytes::Bytes;
 use kernel::{Fatal, KeyRange, Space, View};
 
 use super::{Core, lock};
-use crate::{candidate, history};
+use crate::{
+    candidate,
+    history::{self, Row},
+};
 
 /// The state at one height of a [`super::RocksBackend`].
 pub(super) struct RocksView {
@@ -45,6 +48,28 @@ impl View for RocksView {
     }
 
     fn scan(&self, space: Space, range: KeyRange<'_>, limit: u32) -> Result<Vec<(Bytes, Bytes)>, Fatal> {
+        self.rows(space, range, limit, || Ok(()))
+    }
+
+    fn scan_in_steps(
+        &self,
+        space: Space,
+        range: KeyRange<'_>,
+        limit: u32,
+        step: &dyn Fn() -> kernel::Result<()>,
+    ) -> kernel::Result<Vec<(Bytes, Bytes)>> {
+        self.rows(space, range, limit, step)
+    }
+}
+
+impl RocksView {
+    fn rows<E: From<Fatal>>(
+        &self,
+        space: Space,
+        range: KeyRange<'_>,
+        limit: u32,
+        step: impl Fn() -> Result<(), E>,
+    ) -> Result<Vec<Row>, E> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         if limit == 0 || range.end.is_some_and(|end| end <= range.start) {
             return Ok(Vec::new());
@@ -54,19 +79,17 @@ impl View for RocksView {
         let start = hint.as_deref().unwrap_or(range.start);
         let current = database.records(space, start, range.end)?;
         if self.is_latest() {
-            let rows = current.take(limit).collect::<Result<Vec<_>, _>>()?;
+            let rows = current.take(limit).collect::<Result<Vec<_>, Fatal>>()?;
             self.check()?;
             lock(&self.core.hints).learn(self.height, space, range, rows.first().map(|(key, _)| key));
             return Ok(rows);
         }
         let undo = database.undos(space, start, range.end)?;
-        let rows = history::rows_at(self.height, current, undo, limit)?;
+        let rows = history::rows_at(self.height, start, current, undo, limit, step)?;
         self.check()?;
         Ok(rows)
     }
-}
 
-impl RocksView {
     /// No later block had begun to be written when this was called.
     fn is_latest(&self) -> bool {
         self.core.writing.load(SeqCst) == self.height && self.core.rollbacks.load(SeqCst) == self.rollbacks

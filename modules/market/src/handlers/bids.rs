@@ -9,9 +9,9 @@ use crate::{
     award::release_bid,
     block::advance,
     errors::Error,
-    events::{AuctionExtended, BidCreated, BidEvicted, BidImproved},
+    events::{AuctionExtended, BidCreated, BidEvicted, BidImproved, BidWithdrawn},
     formulas,
-    msgs::{CreateBid, ImproveBid},
+    msgs::{CreateBid, ImproveBid, WithdrawBid},
     params::Params,
     pb,
     state::{self, AUCTIONS, BIDS, ORDERS},
@@ -36,7 +36,7 @@ pub(crate) struct Placement {
     before: Option<Bid>,
 }
 
-/// Offers units for an order. Binding: there is no message that withdraws a bid, so that none can shield another.
+/// Offers units for an order. Binding while it may win, so that no bid can shield another and go: see [`withdraw_bid`].
 pub(crate) fn create_bid(ctx: &mut Ctx, msg: Authorized<CreateBid>) -> Result<pb::MsgCreateBidResponse> {
     let (id, provider) = (msg.order, msg.provider);
     let order = advance(ctx, id)?;
@@ -125,6 +125,35 @@ pub(crate) fn improve_bid(ctx: &mut Ctx, msg: Authorized<ImproveBid>) -> Result<
         close_height: auction.close_height.value(),
         lock: bid.lock.to_string(),
     })
+}
+
+/// Takes back a bid beyond the band above the best. The best only falls, and who has bid can't leave, so it would not be
+/// drawn: a cheap order, or one whose price has fallen, does not hold its losers' units to the close.
+pub(crate) fn withdraw_bid(
+    ctx: &mut Ctx,
+    msg: Authorized<WithdrawBid>,
+) -> Result<pb::MsgWithdrawBidResponse> {
+    let (id, height) = (msg.order, ctx.block.height);
+    let order = advance(ctx, id)?;
+    let provider = provider::load(ctx, &msg.provider)?;
+    provider::require_operator(&provider, msg.actor())?;
+    let order = order.ok_or(Error::UnknownOrder { id })?;
+    let mut auction = running_auction(ctx, id)?.ok_or(Error::OrderNotBiddable { id, height })?;
+    let bid = BIDS.get(ctx, &(id, msg.provider))?;
+    let bid = bid.ok_or(Error::UnknownBid { id, provider: msg.provider })?;
+    let (eff, limit) = (bid.eff(), formulas::limit(auction.best.eff, state::params(ctx)?.band_ppm));
+    if eff <= limit {
+        return Err(Error::BidBinding { id, eff, limit }.into());
+    }
+
+    // From here on nothing may fail but storage.
+    auction.bid_count = auction.bid_count.saturating_sub(1);
+    release_bid(ctx, &order.terms, msg.provider, &bid)?;
+    state::count_locked(ctx, bid.lock, Amount::ZERO)?;
+    BIDS.remove(ctx, &(id, msg.provider))?;
+    AUCTIONS.update(ctx, &id, &auction)?;
+    ctx.emit(&BidWithdrawn { order_id: id, round: order.round, provider: msg.provider });
+    Ok(pb::MsgWithdrawBidResponse { freed: bid.lock.to_string() })
 }
 
 /// The guards of MsgCreateBid, in their order; `order` has been advanced.

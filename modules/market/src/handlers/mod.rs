@@ -21,6 +21,7 @@ pub(crate) fn handle(ctx: &mut Ctx, msg: Authorized<Msg>) -> Result<Reply> {
         Msg::CancelOrder(_, msg) => Reply::of(&orders::cancel_order(ctx, authority.over(msg))?),
         Msg::CreateBid(_, msg) => Reply::of(&bids::create_bid(ctx, authority.over(msg))?),
         Msg::ImproveBid(_, msg) => Reply::of(&bids::improve_bid(ctx, authority.over(msg))?),
+        Msg::WithdrawBid(_, msg) => Reply::of(&bids::withdraw_bid(ctx, authority.over(msg))?),
         Msg::ConfirmStart(_, msg) => Reply::of(&leases::confirm_start(ctx, authority.over(msg))?),
         Msg::TopUp(_, msg) => Reply::of(&orders::top_up(ctx, authority.over(msg))?),
         Msg::CloseLease(_, msg) => Reply::of(&leases::close_lease(ctx, authority.over(msg))?),

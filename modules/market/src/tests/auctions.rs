@@ -7,6 +7,8 @@ const NOT_LEADING: Code = ("market", 23);
 const ENDING: Code = ("market", 24);
 const FULL: Code = ("market", 25);
 const NOT_BIDDABLE: Code = ("market", 16);
+const UNKNOWN_BID: Code = ("market", 26);
+const BINDING: Code = ("market", 34);
 
 /// A price in hundredths of the ceiling.
 const fn percent(percent: u128) -> u128 {
@@ -108,6 +110,39 @@ fn a_full_book_evicts_its_last_for_a_better_bid() {
     let world = world.bid(1, "bob", percent(58)).by("bob").ok();
     let book = book(&world.ctx, 1).unwrap();
     assert_eq!(book.iter().map(|(provider, _)| *provider).collect::<Vec<_>>(), [who("ada"), who("bob")]);
+}
+
+#[test]
+fn a_bid_that_can_not_win_any_more_may_be_taken_back() {
+    // All have the same multiplier: bob is just inside the band of 0.5%, eve is just beyond.
+    let inside = TWO_AN_HOUR / 2_000 * 1_005;
+    let world = bidding().bid(1, "bob", inside).by("bob").ok().bid(1, "eve", inside + 1_000).by("eve").ok();
+    let world = world.withdraw(1, "ada").by("ada").fails(BINDING).withdraw(1, "bob").by("bob").fails(BINDING);
+    let world = world.withdraw(1, "eve").by("bob").fails(NOT_OPERATOR);
+    let world = world.withdraw(1, "eve").by("eve").ok().emits("EventBidWithdrawn round=1");
+    assert_eq!(world.auction(1).bid_count, 2);
+    assert_eq!(world.stake("eve").stake_locked.units(), 0, "what the bid held is free");
+    assert!(!BIDS.has(&world.ctx, &(1, who("eve"))).unwrap());
+    let world = world.withdraw(1, "eve").by("eve").fails(UNKNOWN_BID);
+    // It may come back, and then the others can't win.
+    let world = world.bid(1, "eve", percent(40)).by("eve").ok().withdraw(1, "ada").by("ada").ok();
+    let world = world.decided(1).emits("EventOrderAwarded bidders=2").emits("EventBidLost");
+    assert_eq!(world.order(1).lease().unwrap().provider, who("eve"));
+    world.withdraw(1, "bob").by("bob").fails(NOT_BIDDABLE);
+}
+
+/// A cheap bidder may stretch the auction of a decoy to its last extension: its losers need not wait for it.
+#[test]
+fn a_stretched_decoy_does_not_hold_the_units_of_who_can_not_win() {
+    let mut world = bidding().bid(1, "bob", percent(99)).by("bob").ok().blocks(11);
+    let mut rate = 1_000_000;
+    for _ in 0..20 {
+        world = world.improve(1, "ada", rate).by("ada").ok().blocks(5);
+        rate = rate * 9 / 10;
+    }
+    assert_eq!(world.auction(1).extensions, 20);
+    let world = world.withdraw(1, "bob").by("bob").ok();
+    assert_eq!(world.stake("bob").stake_locked.units(), 0);
 }
 
 #[test]

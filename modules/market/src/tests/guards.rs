@@ -488,6 +488,7 @@ fn error_codes_are_pinned() {
         (Error::AuctionEnding { extensions: 1 }, 24),
         (Error::BookFull { eff: 1, worst: 1 }, 25),
         (Error::NothingToDo { id: 1 }, 33),
+        (Error::BidBinding { id: 1, eff: 1, limit: 1 }, 34),
     ];
     for (error, code) in pinned {
         assert_eq!(error.code(), code, "{error}");

@@ -178,6 +178,19 @@ fn a_report_in_the_first_minutes_costs_both_and_pays_nobody() {
 }
 
 #[test]
+fn a_report_in_the_first_minutes_leaves_the_whole_duration() {
+    for (duration_s, reported_s) in [(500, 250), (600, 299)] {
+        let world = at_ceiling_of(|o| (o.duration_s, o.deposit) = (duration_s, "30000000".into()));
+        let world = world.after(reported_s).close(1, TenantReason::NotDelivered).by("tom").ok();
+        let world = world.state(1, "open 2");
+        assert_eq!(world.order(1).served_s, 0, "nothing was delivered");
+        let world = world.bid(1, "bob", TWO_AN_HOUR).by("bob").ok().decided(1).confirm(1).by("bob").ok();
+        let end_at = world.order(1).lease().unwrap().stage.running().unwrap().end_at.unwrap();
+        assert_eq!(end_at.value(), world.now() + u64::from(duration_s));
+    }
+}
+
+#[test]
 fn a_tenant_pays_at_least_the_first_minutes() {
     let (world, answer): (_, MsgCloseLeaseResponse) =
         at_ceiling().at("10:01").close(1, TenantReason::Done).by("tom").answer();

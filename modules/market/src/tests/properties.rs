@@ -38,8 +38,8 @@ proptest! {
 
 proptest! {
     #[test]
-    fn no_bytes_make_reading_a_message_panic(bytes: Vec<u8>, kind in 0usize..11) {
-        let kinds = ["CreateOrder", "CancelOrder", "CreateBid", "ImproveBid", "ConfirmStart", "TopUp", "CloseLease",
+    fn no_bytes_make_reading_a_message_panic(bytes: Vec<u8>, kind in 0usize..12) {
+        let kinds = ["CreateOrder", "CancelOrder", "CreateBid", "ImproveBid", "WithdrawBid", "ConfirmStart", "TopUp", "CloseLease",
             "ReclaimLease", "AbandonLease", "Settle", "UpdateParams"];
         let name = format!("underbid.market.v1.Msg{}", kinds[kind]);
         // A canonical form with every field in place never comes out of arbitrary bytes.

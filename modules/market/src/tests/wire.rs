@@ -16,6 +16,7 @@ use super::world::*;
 use crate::{
     AUCTIONS, AWARDS, BIDS, ENDED_LEASES, Msg, ORDERS, Params, STORE,
     msgs::{CreateBid, Settle},
+    params::{BIDS_LIMIT, LIST_LIMIT},
     read_ahead,
     state::{PARAMS, TOTALS},
 };
@@ -247,6 +248,35 @@ fn due_gas(mut world: World, seconds: u64) -> (World, u64) {
     (world, gas)
 }
 
+/// About the dearest auction to decide that parameters allow: all bids are at one price, so that each has its row of the
+/// award, and zones, providers' records and the order's terms are as long as they may be. Only providers that the order bars
+/// would add to it, a little.
+fn largest_auction() -> World {
+    let params = Params { bids_max: BIDS_LIMIT, zones_max: LIST_LIMIT, ..Params::default() };
+    let mut world = World::with(params, &[]).provider_params(|params| params.endpoint_len_max = 153);
+    let segment = |text: &str| text.repeat(16);
+    let zone = [segment("a"), segment("b"), segment("c")].join("/");
+    let names: Vec<String> = (0..BIDS_LIMIT).map(|n| format!("bidder{n}")).collect();
+    for name in &names {
+        world.fund(name);
+        let contact = provider::Contact { endpoints: vec!["x".repeat(153); 4], encryption_key: [1; 32] };
+        let operators = (0..8).map(|n| who(&format!("{name}-{n}"))).collect();
+        let register = provider::RegisterProvider { contact, operators, stake: kernel::Amount::from(STAKE) };
+        world.run_provider(provider::Msg::RegisterProvider(who(name), register), name);
+        let zone = Zone::parse(&zone).unwrap();
+        let capacity = provider::SetCapacity { provider: who(name), class_id: 1, zone, total: 8 };
+        world.run_provider(provider::Msg::SetCapacity(who(name), capacity), name);
+    }
+    let others = (1..LIST_LIMIT).map(|n| format!("{}/{}/{n:016}", segment("a"), segment("b")));
+    let zones = others.chain([zone.clone()]).collect();
+    world = world.order_with(|order| order.zones = zones).by("tom").ok();
+    for name in &names {
+        let bid = world.bid_with(1, name, TWO_AN_HOUR, |bid| bid.zone = zone.clone());
+        world = bid.by(name).ok();
+    }
+    world
+}
+
 #[test]
 fn what_is_due_later_is_paid_before() {
     use crate::{Msg, msgs};
@@ -265,32 +295,21 @@ fn what_is_due_later_is_paid_before() {
     let (bid, improve) = (prepaid(&Msg::CreateBid(by, bid)), prepaid(&Msg::ImproveBid(by, improve)));
     let start = prepaid(&Msg::ConfirmStart(by, msgs::ConfirmStart { order }));
     let terms = opened().order(1).terms;
-    let created = msgs::CreateOrder { terms, default_weights: true, deposit: kernel::Amount::ZERO };
-    let created = prepaid(&Msg::CreateOrder(by, created));
+    let prepaid_order = |rounds| {
+        let terms = crate::types::Terms { rounds, ..terms.clone() };
+        let created = msgs::CreateOrder { terms, default_weights: true, deposit: kernel::Amount::ZERO };
+        prepaid(&Msg::CreateOrder(by, created))
+    };
+    let created = prepaid_order(1);
     assert_eq!(improve * 8, bid);
 
     let refund = prepaid(&Msg::TopUp(by, msgs::TopUp { order, amount: kernel::Amount::ZERO }));
 
-    // Each of many bids at one price has its row of the award, and each provider's record is as long as it may be.
-    let names: Vec<String> = (0..32).map(|n| format!("bidder{n}")).collect();
-    let mut world = World::with(Params::default(), &[]);
-    for name in &names {
-        world.fund(name);
-        let contact = provider::Contact { endpoints: vec!["x".repeat(128); 4], encryption_key: [1; 32] };
-        let operators = (0..8).map(|n| who(&format!("{name}-{n}"))).collect();
-        let register = provider::RegisterProvider { contact, operators, stake: kernel::Amount::from(STAKE) };
-        world.run_provider(provider::Msg::RegisterProvider(who(name), register), name);
-        world.capacity(name, 8);
-    }
-    world = world.order_with(|_| ()).by("tom").ok();
-    for name in &names {
-        world = world.bid(1, name, TWO_AN_HOUR).by(name).ok();
-    }
-    let (world, decided) = due_gas(world.blocks(10), 0);
+    let (world, decided) = due_gas(largest_auction().blocks(10), 0);
     world.state(1, "starting 1");
-    println!("a decision over 32 bids: {decided}");
-    assert!(decided <= 32 * bid + created / 2);
-    assert!(decided / 32 * u64::from(crate::params::BIDS_LIMIT) < kernel::queue::ITEM_GAS * 9 / 10);
+    println!("the largest decision: {decided}");
+    assert!(decided <= u64::from(BIDS_LIMIT) * bid + created / 2);
+    assert!(decided < kernel::queue::ITEM_GAS * 9 / 10);
 
     let (world, one) = due_gas(bidding().blocks(10), 0);
     let (world, no_start) = due_gas(world.after(540), 60);
@@ -301,6 +320,24 @@ fn what_is_due_later_is_paid_before() {
     world.state(1, "gone");
     println!("one bid {one}, no start {no_start}, expiry {expiry}, prune {prune}");
     assert!(one + no_start + expiry + prune <= bid + created);
+
+    // Every further round is paid for too.
+    let mut world =
+        World::new().order_with(|o| o.rounds = 2).by("tom").ok().bid(1, "ada", TWO_AN_HOUR).by("ada").ok();
+    let mut due = 0;
+    for (round, bidder) in [(1, "ada"), (2, "bob")] {
+        if round > 1 {
+            world = world.bid(1, bidder, TWO_AN_HOUR).by(bidder).ok();
+        }
+        let (next, decided) = due_gas(world.blocks(10), 0);
+        let (next, no_start) = due_gas(next.after(540), 60);
+        due += decided + no_start;
+        world = next;
+    }
+    let (_, pruned) = due_gas(world.state(1, "closed 2: RoundsExhausted").after(604_740), 60);
+    println!("two rounds {due}, prune {pruned}");
+    let two_rounds = prepaid_order(2);
+    assert!(due + pruned <= 2 * bid + two_rounds, "{due} + {pruned} <= 2 * {bid} + {two_rounds}");
 
     let mut world = opened();
     for n in 0..7 {

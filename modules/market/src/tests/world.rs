@@ -399,6 +399,11 @@ impl World {
         self.step(improve, |message, signer| message.signer = signer)
     }
 
+    pub fn withdraw(self, order_id: u64, provider: &str) -> Step {
+        let withdraw = wire::MsgWithdrawBid { provider: text(provider), order_id, ..Default::default() };
+        self.step(withdraw, |message, signer| message.signer = signer)
+    }
+
     pub fn confirm(self, order_id: u64) -> Step {
         self.step(wire::MsgConfirmStart { order_id, ..Default::default() }, |message, signer| {
             message.signer = signer

@@ -75,12 +75,8 @@ fn a_provider_registers_with_its_stake() {
         register(1, 1, &[]),
         Error::AlreadyRegistered { provider: address(1), status: Status::Active },
     );
-    chain.refuses(register(11, STAKE, &[]), Error::OperatorTaken { operator: address(11) });
     let nine: Vec<u8> = (50..59).collect();
     chain.refuses(register(2, STAKE, &nine), Error::TooManyOperators { got: 9, operators_max: 8 });
-    for taken in [2, 11, 1] {
-        chain.refuses(register(2, STAKE, &[60, taken]), Error::OperatorTaken { operator: address(taken) });
-    }
     let rich = chain.run(register(2, FUNDS + 1, &[])).unwrap_err();
     assert!(matches!(rich, KernelError::Rejected(reject) if (reject.codespace, reject.code) == ("sdk", 5)));
     chain.run(register(2, FUNDS, &nine[..8])).unwrap();
@@ -121,16 +117,36 @@ fn operators_are_replaced_as_a_whole() {
     chain.run(set_operators(1, &[13, 11])).unwrap();
     assert_eq!(chain.events(), ["OperatorsSet"]);
     assert_eq!(chain.provider(1).operators, [address(13), address(11)]);
-    for taken in [1, 2, 12] {
-        chain.refuses(set_operators(1, &[taken]), Error::OperatorTaken { operator: address(taken) });
-    }
-    chain.refuses(set_operators(2, &[13]), Error::OperatorTaken { operator: address(13) });
+    let stranger = |provider| Error::NotOperator { provider: address(provider), actor: address(13) };
+    chain.refuses(capacity(13, 2, 1, FRA, 1), stranger(2));
     chain.run(set_operators(1, &[])).unwrap();
-    chain.run(set_operators(2, &[13])).unwrap();
+    chain.refuses(capacity(13, 1, 1, FRA, 1), stranger(1));
     let nine: Vec<u8> = (50..59).collect();
     chain.refuses(set_operators(1, &nine), Error::TooManyOperators { got: 9, operators_max: 8 });
     assert!(chain.run(set_operators(1, &[50, 50])).is_err(), "each once");
     chain.refuses(set_operators(3, &[]), Error::UnknownProvider { provider: address(3) });
+}
+
+/// A provider names whom it likes: whoever is named, in one set or in several, loses nothing by it.
+#[test]
+fn being_named_as_an_operator_harms_nobody() {
+    let mut chain = Chain::with_provider();
+    // 2 and 12 have asked for nothing.
+    chain.run(set_operators(1, &[2, 12])).unwrap();
+    chain.run(register(2, STAKE, &[12])).unwrap();
+    chain.run(set_operators(1, &[])).unwrap();
+    chain.run(set_operators(1, &[2, 12])).unwrap();
+    chain.run(set_operators(2, &[12, 13])).unwrap();
+    chain.run(capacity(2, 2, 1, FRA, 1)).unwrap();
+    chain.run(capacity(12, 2, 1, FRA, 2)).unwrap();
+    chain.run(capacity(12, 1, 1, FRA, 3)).unwrap();
+    // It works one way: who names an operator may not act for it.
+    let stranger = Error::NotOperator { provider: address(2), actor: address(1) };
+    chain.refuses(capacity(1, 2, 1, FRA, 4), stranger);
+    // To name its own owner changes nothing.
+    chain.run(set_operators(2, &[2])).unwrap();
+    chain.run(capacity(2, 2, 1, FRA, 0)).unwrap();
+    chain.run(exit(2)).unwrap();
 }
 
 #[test]
@@ -249,15 +265,18 @@ fn the_authority_replaces_the_parameters() {
     chain.run(msg(address(99), &changed)).unwrap();
     assert_eq!(crate::params(&chain.ctx).unwrap(), changed);
     assert_eq!(chain.events(), ["ParamsUpdated"]);
-    let beyond: [Break<Params>; 13] = [
+    let beyond: [Break<Params>; 15] = [
         ("params.stake_price", |p| p.stake_price = Amount::ZERO),
         ("params.tier_bounds_usd", |p| p.tier_bounds_usd = [1, 1, 2, 3]),
         ("params.tier_min_stake_uc", |p| p.tier_min_stake_uc[0] = Amount::ZERO),
         ("params.lines_max", |p| p.lines_max = 0),
         ("params.lines_max", |p| p.lines_max = 1_025),
-        ("params.operators_max", |p| p.operators_max = 1_025),
-        ("params.endpoints_max", |p| p.endpoints_max = 1_025),
-        ("params.endpoint_len_max", |p| p.endpoint_len_max = 1_025),
+        ("params.endpoint_len_max", |p| p.endpoint_len_max = 0),
+        // 4 x 131 bytes of endpoints and 8 x 22 of operators by default: 100 are left of 800.
+        ("params.endpoints_max", |p| p.operators_max = 13),
+        ("params.endpoints_max", |p| p.endpoints_max = 5),
+        ("params.endpoints_max", |p| p.endpoint_len_max = 154),
+        ("params.endpoints_max", |p| (p.endpoints_max, p.endpoint_len_max) = (u32::MAX, u32::MAX)),
         ("params.unbondings_max", |p| p.unbondings_max = 0),
         ("params.uptime_start_ppm", |p| p.uptime_start_ppm = 1_000_001),
         ("params.reputation_prior", |p| p.reputation_prior = Amount::ZERO),
@@ -269,6 +288,13 @@ fn the_authority_replaces_the_parameters() {
         change(&mut bad);
         let error = chain.run(msg(address(99), &bad)).unwrap_err();
         assert!(error.to_string().starts_with(field), "{error}");
+    }
+    let longest: [fn(&mut Params); 3] =
+        [|p| p.operators_max = 12, |p| p.endpoints_max = 4, |p| p.endpoint_len_max = 153];
+    for change in longest {
+        let mut most = params();
+        change(&mut most);
+        chain.run(msg(address(99), &most)).unwrap();
     }
     let mut short = msg(address(99), &params());
     short.params.as_mut().unwrap().tier_days.pop();
@@ -302,7 +328,6 @@ fn codes_are_fixed() {
         Error::NotAuthority { authority: provider, actor },
         Error::BadClass { expected: "" },
         Error::AlreadyRegistered { provider, status },
-        Error::OperatorTaken { operator: actor },
         Error::TooManyOperators { got: 9, operators_max: 8 },
         Error::StakeBelowMinimum { stake_uc: none, minimum_uc: none },
         Error::UnknownProvider { provider },
@@ -318,7 +343,7 @@ fn codes_are_fixed() {
         Error::ProviderBusy { provider, class_id, zone },
         Error::BadEndpoints { endpoints_max: 4, endpoint_len_max: 128 },
     ];
-    for (error, code) in errors.into_iter().zip(2..) {
+    for (error, code) in errors.into_iter().zip((2..).filter(|code| *code != 5)) {
         let KernelError::Rejected(reject) = error.into() else { panic!("a rejection") };
         assert_eq!((reject.codespace, reject.code), ("provider", code), "{}", reject.message);
     }

@@ -90,8 +90,8 @@ fn a_provider_leaves_and_comes_back_with_its_scores() {
         register(1, STAKE, &[]),
         Error::AlreadyRegistered { provider: address(1), status: Status::Exiting },
     );
-    chain.run(register(2, STAKE, &[11])).unwrap();
-    chain.refuses(set_operators(2, &[1]), Error::OperatorTaken { operator: address(1) });
+    let stranger = Error::NotOperator { provider: address(1), actor: address(11) };
+    chain.refuses(capacity(11, 1, 1, FRA, 1), stranger);
 
     chain.events();
     chain.wait(UNBONDING_S - 100);
@@ -104,9 +104,6 @@ fn a_provider_leaves_and_comes_back_with_its_scores() {
     chain.check();
     assert_eq!((chain.provider(1).status, chain.flop(address(1))), (Status::Exited, u128::from(FUNDS) - 100));
 
-    chain.run(set_operators(2, &[1])).unwrap();
-    chain.refuses(register(1, STAKE, &[]), Error::OperatorTaken { operator: address(1) });
-    chain.run(set_operators(2, &[])).unwrap();
     chain.run(register(1, STAKE, &[12])).unwrap();
     let back = chain.provider(1);
     assert_eq!((back.status, back.bad, back.slash_ppm), (Status::Active, amount(77), 1), "its past is kept");
@@ -152,7 +149,11 @@ fn an_unbonding_that_cannot_be_paid_waits_and_is_tried_again() {
 fn what_paying_costs_is_prepaid() {
     let mut chain = Chain::with_provider();
     chain.run(capacity(1, 1, 1, FRA, 1)).unwrap();
-    chain.run(update(1, &vec!["x".repeat(128); 4])).unwrap();
+    // The longest record that parameters can allow.
+    let longest = Params { endpoints_max: 1, endpoint_len_max: 621, ..params() };
+    longest.check().unwrap();
+    crate::state::PARAMS.set(&mut chain.ctx, &longest).unwrap();
+    chain.run(update(1, &["x".repeat(621)])).unwrap();
     chain.run(set_operators(1, &(50..58).collect::<Vec<_>>())).unwrap();
     chain.run(exit(1)).unwrap();
     let before = chain.ctx.gas_used();

@@ -173,7 +173,7 @@ fn keys_and_tags_are_fixed() {
         tags
     };
     assert_eq!(tags(Space::State(ProviderModule::STORE)), [0, 1, 2, 3, 4, 5, 6]);
-    assert_eq!(tags(Space::Derived(ProviderModule::STORE)), [0x10, 0x11, 0x12, 0x20]);
+    assert_eq!(tags(Space::Derived(ProviderModule::STORE)), [0x10, 0x12, 0x20]);
 }
 
 #[test]

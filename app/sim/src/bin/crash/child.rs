@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{node::DIFFERS, plan::Fault};
+use crate::{files::TOLD, node::DIFFERS, plan::Fault};
 
 /// A running node.
 pub struct Node(Child);
@@ -22,7 +22,16 @@ pub struct Ended {
     pub committed: u64,
     /// The last height whose commit was begun.
     pub begun: u64,
+    /// It was told of an error, which it may have survived.
+    pub was_told: bool,
     pub how: How,
+}
+
+impl Ended {
+    /// Whether it ran its blocks as if there was no fault.
+    pub fn missed(&self) -> bool {
+        matches!(self.how, How::Finished) && !self.was_told
+    }
 }
 
 /// How a node ended.
@@ -67,13 +76,14 @@ impl Node {
             let mut text = String::new();
             errors.read_to_string(&mut text).map(|_| text)
         });
-        let mut ended = Ended { opened: None, committed: 0, begun: 0, how: How::Killed };
+        let mut ended = Ended { opened: None, committed: 0, begun: 0, was_told: false, how: How::Killed };
         for line in BufReader::new(self.0.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
             let number = |name| line.strip_prefix(name).and_then(|rest: &str| rest.parse::<u64>().ok());
             ended.opened = number("opened ").or(ended.opened);
             ended.committed = number("committed ").unwrap_or(ended.committed);
             ended.begun = number("committing ").unwrap_or(ended.begun);
+            ended.was_told |= line == TOLD;
         }
         let status = self.0.wait().unwrap();
         let errors = errors.join().unwrap().unwrap();

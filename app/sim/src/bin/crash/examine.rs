@@ -8,13 +8,25 @@ use underbid::modules::{self, STORES};
 
 use crate::{history::History, node::HISTORY};
 
-/// The height of a home, or why it can't be opened or read. An error is a state that is not the history's.
-pub fn examine(home: &Path, history: &History) -> Result<Result<u64, String>, String> {
+/// What a home that can be read holds.
+pub struct Found {
+    pub height: u64,
+    /// Its derived entries are those of its records.
+    pub has_entries: bool,
+}
+
+/// Said of a home that has no reason to be without its derived entries.
+pub const NO_ENTRIES: &str = "the derived entries are not those of the records";
+
+/// What a home holds, or why it can't be opened or read. An error is a state that is not the history's.
+pub fn examine(home: &Path, history: &History) -> Result<Result<Found, String>, String> {
     let store = match open(home) {
         Ok(store) => store,
         Err(error) => return Ok(Err(error.to_string())),
     };
-    let Some((last, hash)) = store.last() else { return Ok(Ok(0)) };
+    let Some((last, hash)) = store.last() else {
+        return Ok(Ok(Found { height: 0, has_entries: true }));
+    };
     if hash != history.hash(last) {
         return Err(format!("height {last} has another app hash"));
     }
@@ -54,22 +66,26 @@ fn hash_of(store: &RocksBackend, height: u64) -> Result<AppHash, Fatal> {
 }
 
 /// The invariants, and the derived entries, which no hash of the store covers.
-fn check_laws(store: &RocksBackend) -> Result<Result<u64, String>, String> {
+fn check_laws(store: &RocksBackend) -> Result<Result<Found, String>, String> {
     let read = || {
         let view = store.view(None).map_err(|error| Fatal::Storage(error.to_string()))?;
         let block = chain::last_block(&view)?;
         let ctx = Ctx::new(view.clone(), Mode::Query, block);
-        let broken = modules::invariants(&ctx, Depth::Full).err();
         let sum = chain::derived_sum(view.as_ref(), STORES.iter().map(|(id, _)| *id))?;
         let stated = chain::DERIVED_DIGEST.load(&ctx).map_err(|error| Fatal::Storage(error.to_string()))?.sum;
-        Ok::<_, Fatal>((view.height(), sum == stated, broken))
+        let has_entries = sum == stated;
+        let broken = if has_entries {
+            modules::invariants(&ctx, Depth::Full).err().map(|broken| broken.to_string())
+        } else {
+            // Invariants read them, so those wait for a node to make them again; it can if the records give them.
+            (modules::rebuild(view.as_ref())?.digest() != stated).then(|| NO_ENTRIES.into())
+        };
+        Ok::<_, Fatal>((Found { height: view.height(), has_entries }, broken))
     };
     match read() {
         Err(fatal) => Ok(Err(fatal.to_string())),
-        // A node makes them again when it starts: the next one does, and its blocks show it.
-        Ok((height, false, _)) => Ok(Ok(height)),
-        Ok((height, true, None)) => Ok(Ok(height)),
-        Ok((height, true, Some(broken))) => Err(format!("height {height}: {broken}")),
+        Ok((found, None)) => Ok(Ok(found)),
+        Ok((found, Some(broken))) => Err(format!("height {}: {broken}", found.height)),
     }
 }
 
@@ -82,9 +98,9 @@ pub fn lose_entries(home: &Path) {
     store.replace_derived(entries).unwrap();
 }
 
-/// Copies the files of a stopped node.
+/// Copies the files of a stopped node to where there is nothing.
 pub fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
+    fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         fs::copy(entry.path(), to.join(entry.file_name())).unwrap();

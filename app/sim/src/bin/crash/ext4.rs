@@ -11,8 +11,8 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use crate::{
     child::{How, Node},
-    cycles::Tally,
-    examine::examine,
+    cycles::{KILLED_BY_NOBODY, Tally},
+    examine::{Found, NO_ENTRIES, examine},
     history::History,
 };
 
@@ -71,13 +71,19 @@ pub fn cut_power(history: &History, folder: &Path, samples: u32, seed: u64) -> T
             tally.cycles += 1;
             begun = ended.begun.max(begun);
             committed = ended.committed.max(committed);
+            if let How::Stopped(reason) | How::Wrong(reason) = ended.how {
+                tally.violations.push(reason);
+            }
             let restored = Mounted::new(&copy, &folder.join("restored"));
             let examined = examine(&restored.0.join("home"), history);
             drop(restored);
             match examined {
-                Ok(Ok(found)) if found >= committed && found <= begun => tally.recovered += 1,
-                Ok(Ok(found)) => {
-                    tally.violations.push(format!("height {found}: committed {committed}, begun {begun}"));
+                Ok(Ok(Found { has_entries: false, .. })) => tally.violations.push(NO_ENTRIES.into()),
+                Ok(Ok(Found { height, .. })) if height >= committed && height <= begun => {
+                    tally.recovered += 1;
+                }
+                Ok(Ok(Found { height, .. })) => {
+                    tally.violations.push(format!("height {height}: committed {committed}, begun {begun}"));
                 }
                 Ok(Err(reason)) => tally.violations.push(format!("refused: {reason}")),
                 Err(wrong) => tally.violations.push(wrong),
@@ -111,7 +117,7 @@ pub fn fill(history: &History, folder: &Path, samples: u32, seed: u64) -> Tally 
             How::Stopped(reason) if reason.contains("No space left") => tally.reason(reason).unwrap(),
             How::Finished => tally.missed += 1,
             How::Stopped(reason) | How::Wrong(reason) => tally.violations.push(reason.clone()),
-            How::Killed => tally.violations.push("killed by nobody".into()),
+            How::Killed => tally.violations.push(KILLED_BY_NOBODY.into()),
         }
         fs::remove_file(&ballast).unwrap();
         let committed = first.committed.max(full.committed);
@@ -122,8 +128,11 @@ pub fn fill(history: &History, folder: &Path, samples: u32, seed: u64) -> Tally 
                 tally.violations.push(format!("opened at {opened:?}, committed {committed}"));
             }
             (How::Stopped(reason) | How::Wrong(reason), _) => tally.violations.push(reason),
-            (How::Killed, _) => tally.violations.push("killed by nobody".into()),
+            (How::Killed, _) => tally.violations.push(KILLED_BY_NOBODY.into()),
         }
+    }
+    if tally.missed == samples {
+        tally.violations.push("the disk never ran full".into());
     }
     tally
 }

@@ -18,6 +18,8 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
 use crate::plan::{Effect, Fault, Kind, Phase, Place};
 
+/// The line by which a process tells that an error was made for it: it may go on after one.
+pub const TOLD: &str = "told";
 /// What a disk writes whole or not at all.
 const SECTOR: u64 = 512;
 
@@ -115,7 +117,12 @@ impl Layer {
             && fault.phase.is_none_or(|phase| phase as u8 == PHASE.load(Ordering::SeqCst))
             && (!fault.pruner || std::thread::current().name() == Some("store-prune"));
         self.met += u64::from(is_there);
-        (is_there && self.met == fault.at).then_some(fault.effect)
+        let effect = (is_there && self.met == fault.at).then_some(fault.effect);
+        if effect.is_some_and(Effect::is_an_error) {
+            let line = format!("{TOLD}\n");
+            raw_write(libc::STDOUT_FILENO, line.as_ptr().cast(), line.len());
+        }
+        effect
     }
 
     /// Remembers a file as it is before it is first written here.

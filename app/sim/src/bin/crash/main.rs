@@ -1,7 +1,8 @@
 //! Ends nodes in every way that a machine can end them, and looks at what they leave.
 //!
 //! `cargo run --release -p sim --bin crash -- --cycles 20` runs each scenario twenty times and prints a table. The exit code
-//! is 1 if a node ever came back with another state, lost a commit that was synced, or stopped without a reason.
+//! is 1 if a node ever came back with another state, lost a commit that was synced, or stopped without a reason; also if a
+//! fault can't be met at all, which would try nothing.
 
 mod child;
 mod cycles;
@@ -15,7 +16,7 @@ mod scenarios;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, value_parser};
 
 use cycles::{Cycles, Tally};
 use history::History;
@@ -35,7 +36,7 @@ struct Cli {
 #[derive(Args)]
 struct All {
     /// How often each scenario is tried
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 2, value_parser = value_parser!(u32).range(1..))]
     cycles: u32,
     /// What decides everything that is random
     #[arg(long, default_value_t = 1)]
@@ -50,7 +51,7 @@ enum One {
     /// Cuts the power of a small ext4, and lets it run full; needs root and `mount`
     Ext4 {
         /// How often each of the two
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = value_parser!(u32).range(1..))]
         samples: u32,
         /// What decides everything that is random
         #[arg(long, default_value_t = 1)]
@@ -88,12 +89,16 @@ fn main() -> ExitCode {
 const BLOCKS: u64 = 100;
 
 fn run_all(all: &All) -> ExitCode {
+    let scenarios: Vec<_> =
+        scenarios::all().into_iter().filter(|scenario| scenario.name.contains(&all.only)).collect();
+    if scenarios.is_empty() {
+        eprintln!("no scenario has {:?} in its name", all.only);
+        return ExitCode::FAILURE;
+    }
     let folder = tempfile::tempdir().unwrap();
     let folder_path = folder.path().canonicalize().unwrap();
     let history = History::record(BLOCKS);
     let mut cycles = Cycles::new(&history, &folder_path, all.seed);
-    let scenarios: Vec<_> =
-        scenarios::all().into_iter().filter(|scenario| scenario.name.contains(&all.only)).collect();
     let mut tallies: Vec<_> = scenarios.iter().map(|_| Tally::default()).collect();
     for round in 1..=all.cycles {
         for (scenario, tally) in scenarios.iter().zip(&mut tallies) {

@@ -95,6 +95,13 @@ pub enum Effect {
     Flip,
 }
 
+impl Effect {
+    /// Whether the process is told, and may stop with a reason; all others end it.
+    pub const fn is_an_error(self) -> bool {
+        matches!(self, Self::Full | Self::Fail | Self::Flip)
+    }
+}
+
 /// A fault: the `at`th time that everything matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {

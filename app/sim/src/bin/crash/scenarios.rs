@@ -106,7 +106,7 @@ fn starts(all: &mut Vec<Scenario>) {
         all,
         "start, syncing the manifest: power cut",
         start(Place::Sync, Kind::Manifest, Effect::CutBefore),
-        3,
+        1,
     );
     add(
         all,
@@ -136,14 +136,14 @@ fn starts(all: &mut Vec<Scenario>) {
 fn disks(all: &mut Vec<Scenario>) {
     add(all, "any write: power cut", fault(Place::Write, Effect::CutAfter), 60);
     add(all, "any write: killed, torn", fault(Place::Write, Effect::Tear), 60);
-    add(all, "any sync: power cut", fault(Place::Sync, Effect::CutBefore), 40);
+    add(all, "any sync: power cut", fault(Place::Sync, Effect::CutBefore), 20);
     add(all, "any write: the disk is full", fault(Place::Write, Effect::Full), 60);
     add(all, "any write: fails", fault(Place::Write, Effect::Fail), 60);
-    add(all, "any sync: fails", fault(Place::Sync, Effect::Fail), 40);
+    add(all, "any sync: fails", fault(Place::Sync, Effect::Fail), 20);
     let read = |effect| Fault { kind: Some(Kind::Table), ..fault(Place::Read, effect) };
-    add(all, "any read: fails", read(Effect::Fail), 60);
-    add(all, "any read: a bit is flipped", read(Effect::Flip), 60);
-    let lie = Action::Fault(fault(Place::Sync, Effect::Lie), 40);
+    add(all, "any read: fails", read(Effect::Fail), 30);
+    add(all, "any read: a bit is flipped", read(Effect::Flip), 30);
+    let lie = Action::Fault(fault(Place::Sync, Effect::Lie), 20);
     all.push(Scenario { name: "syncs lie, then power cut".into(), action: lie, loses: true });
 }
 

@@ -227,6 +227,24 @@ pub fn improve_bid(random: &mut Random, scene: &Scene) -> Option<Said> {
     Some(Said::by(signer, &message))
 }
 
+pub fn withdraw_bid(random: &mut Random, scene: &Scene) -> Option<Said> {
+    let (id, _) = scene.order(random, &[OrderState::Bidding])?;
+    let bids = scene.bids(*id);
+    let owner = match random.find(&bids) {
+        Some((owner, _)) if !random.chance(1, 16) => owner,
+        _ => random.pick(&OWNERS),
+    };
+    let actor = scene.actor(random, &person(owner).address);
+    let signer = mostly(random, actor);
+    let stranger = random.chance(1, 40);
+    let message = MsgWithdrawBid {
+        signer: person(signer).text.clone(),
+        provider: person(if stranger { STRANGER } else { owner }).text.clone(),
+        order_id: number(random, *id),
+    };
+    Some(Said::by(signer, &message))
+}
+
 /// An order with a lease, most often in a stage that fits, and who acts for its provider.
 fn leased<'a>(
     random: &mut Random,

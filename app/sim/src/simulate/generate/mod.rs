@@ -35,6 +35,7 @@ enum Goal {
     CancelOrder,
     CreateBid,
     ImproveBid,
+    WithdrawBid,
     ConfirmStart,
     TopUp,
     CloseLease,
@@ -59,11 +60,12 @@ enum Goal {
 }
 
 /// How likely each goal is, when nothing is missing.
-const GOALS: [(u64, Goal); 25] = [
+const GOALS: [(u64, Goal); 26] = [
     (120, Goal::CreateOrder),
     (12, Goal::CancelOrder),
     (260, Goal::CreateBid),
     (90, Goal::ImproveBid),
+    (40, Goal::WithdrawBid),
     (110, Goal::ConfirmStart),
     (60, Goal::TopUp),
     (40, Goal::CloseLease),
@@ -197,6 +199,7 @@ impl Generator {
             Goal::CancelOrder => market::cancel_order(random, scene),
             Goal::CreateBid => market::create_bid(random, scene),
             Goal::ImproveBid => market::improve_bid(random, scene),
+            Goal::WithdrawBid => market::withdraw_bid(random, scene),
             Goal::ConfirmStart => market::confirm_start(random, scene),
             Goal::TopUp => market::top_up(random, scene),
             Goal::CloseLease => market::close_lease(random, scene),
