@@ -217,8 +217,8 @@ fn a_signed_transaction_costs_its_length_in_a_block() {
         any(&MsgMultiSend { inputs, outputs: (0..outputs).map(output).collect() })
     };
     let signed = |messages: Vec<Any>| {
-        let fee = vec![coin("uflop", 100 * FEE)];
-        chain.sign(&Draft { gas_limit: 100 * GAS, fee, ..Draft::new(messages) }, &["alice"])
+        let fee = vec![coin("uflop", 300 * FEE)];
+        chain.sign(&Draft { gas_limit: 300 * GAS, fee, ..Draft::new(messages) }, &["alice"])
     };
     let finalize = |bytes: &[u8]| {
         let (results, ..) = chain.app().finalize(&chain.raw_block(&[bytes.to_vec()])).unwrap();

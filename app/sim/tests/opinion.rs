@@ -26,6 +26,8 @@ const WINDOW_BLOCKS: u64 = 12;
 struct Story {
     chain: TestChain,
     opinion: Opinion,
+    /// The notice that bids promise.
+    reclaim_s: u32,
 }
 
 impl Story {
@@ -39,7 +41,8 @@ impl Story {
         let chain = TestChain::at_genesis(vec![Home::memory()], &state, 1, START_S).unwrap();
         let mut opinion = Opinion::every(1);
         opinion.genesis(&chain, &state).unwrap();
-        let mut story = Self { chain, opinion };
+        let reclaim_s = state["market"]["params"]["reclaim_s_min"].as_u64().unwrap().max(6) as u32;
+        let mut story = Self { chain, opinion, reclaim_s };
         story.wait(1);
         story
     }
@@ -81,6 +84,10 @@ impl Story {
         assert_eq!(self.block(1, &[(by, vec![message])]), [(codespace.to_owned(), code)], "{url} of {by}");
     }
 
+    fn bid(&self, by: &str, order_id: u64, unit_rate: u128) -> Any {
+        bid_with(by, by, order_id, unit_rate, self.reclaim_s)
+    }
+
     fn wait(&mut self, blocks: u64) {
         for _ in 0..blocks {
             self.block(1, &[]);
@@ -98,8 +105,8 @@ impl Story {
             }),
         );
         let id = self.chain.export()["market"]["last_order"].as_u64().unwrap();
-        self.ok("ada", bid("ada", "ada", id, rate / 2));
-        self.ok("eve", bid("eve", "eve", id, rate));
+        self.ok("ada", self.bid("ada", id, rate / 2));
+        self.ok("eve", self.bid("eve", id, rate));
         self.wait(WINDOW_BLOCKS);
         id
     }
@@ -165,13 +172,17 @@ fn order(change: impl FnOnce(&mut MsgCreateOrder)) -> Any {
 }
 
 fn bid(by: &str, provider: &str, order_id: u64, unit_rate: u128) -> Any {
+    bid_with(by, provider, order_id, unit_rate, 6)
+}
+
+fn bid_with(by: &str, provider: &str, order_id: u64, unit_rate: u128, reclaim_s: u32) -> Any {
     any(&MsgCreateBid {
         signer: text(by),
         provider: text(provider),
         order_id,
         zone: ZONE.into(),
         unit_rate: unit_rate.to_string(),
-        reclaim_s: 6,
+        reclaim_s,
     })
 }
 
@@ -463,16 +474,25 @@ fn leases_that_do_not() {
     story.wait(80);
 }
 
+/// Parameters of a chain whose billing clock takes such steps.
+fn slow(state: &mut Value, step_s: u32) {
+    state["kernel"]["params"]["max_billing_step_s"] = json!(step_s);
+    for name in ["min_charge_s", "reclaim_s_min", "duration_s_min", "runway_s"] {
+        state["market"]["params"][name] = json!(2 * step_s);
+    }
+}
+
 #[test]
 fn scores_fade_with_the_days() {
     let mut story = Story::with_providers(|state| {
-        state["kernel"]["params"]["max_billing_step_s"] = json!(100_000);
+        slow(state, 100_000);
         state["market"]["params"]["start_timeout_s_min"] = json!(500_000);
         state["market"]["params"]["start_timeout_s_max"] = json!(600_000);
         state["market"]["params"]["retention_s"] = json!(10_000_000);
     });
     let change = |order: &mut MsgCreateOrder| {
         (order.start_timeout_s, order.ttl_s, order.deposit) = (500_000, 604_800, "200600000".into());
+        order.reclaim_min_s = 200_000;
     };
     let id = story.started(change);
     for _ in 0..4 {
@@ -484,7 +504,7 @@ fn scores_fade_with_the_days() {
         story.block(90_000, &[]);
     }
     assert_eq!(story.phase(id), "open");
-    story.ok("eve", bid("eve", "eve", id, RATE));
+    story.ok("eve", story.bid("eve", id, RATE));
 
     // A stream that would run for ages, and scores that are older than a year.
     let id = story.started(|order| {
@@ -507,7 +527,7 @@ fn scores_fade_with_the_days() {
 #[test]
 fn a_chain_that_is_late() {
     let mut story = Story::with_providers(|state| {
-        state["kernel"]["params"]["max_billing_step_s"] = json!(60);
+        slow(state, 60);
         state["market"]["params"]["start_timeout_s_min"] = json!(300);
         state["market"]["params"]["start_timeout_s_max"] = json!(300);
         for name in ["leases", "auctions", "orders"] {
@@ -515,11 +535,14 @@ fn a_chain_that_is_late() {
         }
         state["provider"]["params"]["unbondings_per_block_max"] = json!(1);
     });
-    let change = |order: &mut MsgCreateOrder| (order.start_timeout_s, order.duration_s) = (300, 70);
+    let change = |order: &mut MsgCreateOrder| {
+        (order.start_timeout_s, order.duration_s, order.reclaim_min_s) = (300, 130, 120);
+        order.deposit = "30007".into();
+    };
     let orders: Vec<_> = (0..5).map(|_| ("tom", vec![order(change)])).collect();
     story.block(1, &orders);
     for name in ["ada", "eve", "dave"] {
-        let bids = (1..=5).map(|id| bid(name, name, id, RATE - u128::from(name == "ada") * (RATE / 3)));
+        let bids = (1..=5).map(|id| story.bid(name, id, RATE - u128::from(name == "ada") * (RATE / 3)));
         story.block(1, &[(name, bids.collect())]);
     }
     let unstake = |name: &str| vec![any(&MsgUnstake { owner: text(name), amount: "5".into() })];
@@ -534,7 +557,7 @@ fn a_chain_that_is_late() {
         &[
             ("tim", vec![top_up("tim", 3, 10_000)]),
             ("tim", vec![settle("tim", 2)]),
-            ("eve", vec![bid("eve", "eve", 3, RATE)]),
+            ("eve", vec![story.bid("eve", 3, RATE)]),
         ],
     );
     story.wait(40);

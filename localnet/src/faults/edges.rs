@@ -175,7 +175,7 @@ fn refused<T>(id: &'static str, what: &str, expected: Code, sent: Result<T, chai
             let place = if refusal.outcome.is_some() { "in a block" } else { "by the mempool" };
             let is_expected = (refusal.codespace.as_str(), refusal.code) == expected;
             let wish = if is_expected { String::new() } else { format!(", expected {expected:?}") };
-            (is_expected, format!("{refusal} {place}{wish}"))
+            (is_expected, format!("{place}, {refusal}{wish}"))
         }
         Err(error) => (false, error.to_string()),
     };

@@ -344,6 +344,9 @@ async fn subscribe(port: u16) -> std::io::Result<TcpStream> {
          Sec-WebSocket-Key: dW5kZXJiaWQgbG9jYWxuZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
     );
     stream.write_all(handshake.as_bytes()).await?;
+    // A server that is sent more before it has answered closes the connection.
+    let is_upgraded = |told: &str| told.starts_with("HTTP/1.1 101 ") && told.ends_with("\r\n\r\n");
+    read_until(&mut stream, is_upgraded).await?;
     for (id, query) in [(1, "tm.event='NewBlock'"), (2, "tm.event='Tx'")] {
         let call = json!({ "jsonrpc": "2.0", "id": id, "method": "subscribe", "params": { "query": query } })
             .to_string();
@@ -351,18 +354,22 @@ async fn subscribe(port: u16) -> std::io::Result<TcpStream> {
         let length = u8::try_from(call.len()).map_err(std::io::Error::other)?;
         stream.write_all(&[0x81, 0x80 | length, 0, 0, 0, 0]).await?;
         stream.write_all(call.as_bytes()).await?;
+        let acknowledgement = format!(r#""id":{id},"result":{{}}}}"#);
+        read_until(&mut stream, |told| told.contains(&acknowledgement)).await?;
     }
+    Ok(stream)
+}
+
+/// Reads until what was told is enough.
+async fn read_until(stream: &mut TcpStream, is_enough: impl Fn(&str) -> bool) -> std::io::Result<()> {
     let mut told = Vec::new();
-    loop {
+    while !is_enough(&String::from_utf8_lossy(&told)) {
         if stream.read_buf(&mut told).await? == 0 {
-            return Err(std::io::ErrorKind::UnexpectedEof.into());
-        }
-        let text = String::from_utf8_lossy(&told);
-        let is_told = |id: u8| text.contains(&format!(r#""id":{id},"result":{{}}}}"#));
-        if text.starts_with("HTTP/1.1 101 ") && is_told(1) && is_told(2) {
-            return Ok(stream);
+            let told = String::from_utf8_lossy(&told).into_owned();
+            return Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, told));
         }
     }
+    Ok(())
 }
 
 /// An address that nobody has a key of.

@@ -195,7 +195,7 @@ const REFUSALS: [(&str, &str); 27] = [
     (
         "underbid.provider.v1.MsgRegisterProvider",
         "sdk.TxDecode sdk.InvalidAddress sdk.InvalidRequest sdk.InsufficientFunds provider.AlreadyRegistered \
-         provider.OperatorTaken provider.TooManyOperators provider.StakeBelowMinimum provider.BadEndpoints",
+         provider.TooManyOperators provider.StakeBelowMinimum provider.BadEndpoints",
     ),
     (
         "underbid.provider.v1.MsgUpdateProvider",
@@ -205,7 +205,7 @@ const REFUSALS: [(&str, &str); 27] = [
     (
         "underbid.provider.v1.MsgSetOperators",
         "sdk.TxDecode sdk.InvalidAddress sdk.InvalidRequest provider.UnknownProvider provider.ProviderNotActive \
-         provider.TooManyOperators provider.OperatorTaken",
+         provider.TooManyOperators",
     ),
     (
         "underbid.provider.v1.MsgAddStake",

@@ -271,7 +271,7 @@ fn as_imported(start: &Start) -> Value {
     let mut state = start.state.clone();
     for order in state["market"]["orders"].as_array_mut().into_iter().flatten() {
         if let Some(close) = order.pointer_mut("/auction/close_height") {
-            *close = close.as_u64().unwrap().max(start.height + 1).into();
+            *close = close.as_u64().unwrap().max(start.height).into();
         }
     }
     state

@@ -106,7 +106,7 @@ pub fn market_params(random: &mut Random, scale: Scale) -> market::Params {
     let soft_blocks = random.within(0, 3);
     let window_blocks_min = soft_blocks + random.within(1, 3);
     let step_ppm = random.pick(&[1, 10_000, 100_000]);
-    let min_charge_s = random.pick(&[1, step, 2 * step + 1]);
+    let min_charge_s = random.pick(&[2 * step, 2 * step + 1, 3 * step]);
     let reclaim_s_min = min_charge_s + times(random, 0, 2);
     let duration_s_min = min_charge_s + times(random, 0, 2);
     let ttl_s_min = times(random, 1, 12);

@@ -48,13 +48,8 @@ fn encryption_key(random: &mut Random) -> Vec<u8> {
 fn operators(random: &mut Random, scene: &Scene) -> Vec<String> {
     let most = u64::from(scene.stake.operators_max);
     let count = if random.chance(1, 10) { most + 1 } else { random.between(0, most) };
-    let taken = |name: &&str| {
-        let address = person(name).address;
-        scene.providers.iter().any(|(_, provider)| provider.operators.contains(&address))
-    };
     let mut names: Vec<&str> = OPERATORS.to_vec();
     random.shuffle(&mut names);
-    names.sort_by_key(taken);
     names.truncate(usize::try_from(count).unwrap());
     if random.chance(1, 12) {
         names.push(random.pick(&OWNERS));
