@@ -13,7 +13,8 @@ use proto::{
         escrow::v1 as escrow_wire,
         market::v1::{
             self as market_wire, MsgAbandonLease, MsgCancelOrder, MsgCloseLease, MsgConfirmStart,
-            MsgCreateBid, MsgCreateOrder, MsgImproveBid, MsgReclaimLease, MsgSettle, MsgTopUp, TenantReason,
+            MsgCreateBid, MsgCreateOrder, MsgImproveBid, MsgReclaimLease, MsgSettle, MsgTopUp,
+            MsgWithdrawBid, TenantReason,
         },
         provider::v1::{
             self as provider_wire, MsgAddStake, MsgExitProvider, MsgRegisterProvider, MsgSetCapacity,
@@ -307,6 +308,10 @@ fn order_messages(height: u64, id: OrderId, order: &Order) -> Vec<(&'static str,
             let unit_rate = (HUNDRED_A_SECOND / 2 - u128::from(height) * 100_000_000_000_000_000).to_string();
             let improve = MsgImproveBid { signer: text(by), provider: text(by), order_id: id, unit_rate };
             vec![(by, any(&improve))]
+        }
+        // The dear one goes, if it has not improved.
+        Phase::Bidding(_) if id % 4 == 1 && height % 5 == 4 => {
+            vec![("eve", any(&MsgWithdrawBid { signer: text("eve"), provider: text("eve"), order_id: id }))]
         }
         Phase::Bidding(_) | Phase::Closed(_) => Vec::new(),
         Phase::Leased(lease) => lease_messages(height, id, tenant, lease),
