@@ -1,6 +1,5 @@
 //! A market on a net: eight providers' bots bid one another down for seven orders of four tenants, whose leases end in five
-//! ways. All of it is signed transactions over the nodes' RPC; what the table and the summary show
-//! is read from the blocks.
+//! ways. All of it is signed transactions over the nodes' RPC; what the table and the summary show is read from the blocks.
 //!
 //! [`plot`] says what is played, [`cast`] who plays; [`stage`] plays it, with a [`bot`] a provider; [`board`] follows the
 //! blocks, [`screen`] shows it, [`summary`] says what it came to, and whether the [`ledger`] of all events agrees with the
