@@ -19,7 +19,9 @@ test: setup
 
 lint: setup
 	cargo fmt --all --check
+	cargo fmt --manifest-path app/fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --manifest-path app/fuzz/Cargo.toml --target-dir $(TARGET) --locked -- -D warnings
 	cargo test --package underbid --test tidy
 
 bench: setup

@@ -27,7 +27,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
             let length = txs[at].len();
             let limit = room.len();
             let length =
-                mutate::message("cosmos.tx.v1beta1.TxRaw", &mut room, length, limit, rng.next() as u32);
+                mutate::message("cosmos.tx.v1beta1.TxRaw", &mut room, length, limit, rng.next_u64() as u32);
             room.truncate(length);
             txs[at] = room;
         }

@@ -156,7 +156,7 @@ fuzz_target!(init: LazyLock::force(&WORLD), |bytes: &[u8]| {
 });
 
 /// A body with its length before it.
-fn frame(body: &Vec<u8>) -> Vec<u8> {
+fn frame(body: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     prost::encoding::encode_varint(body.len() as u64, &mut out);
     out.extend_from_slice(body);

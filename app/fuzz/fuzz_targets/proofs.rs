@@ -39,7 +39,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     let mut rng = Rng::new(seed);
     let mut parts = mutate::split(&data[..size]);
     if parts.len() != 5 {
-        return mutate::replace(data, size, max_size, &mutate::join(rng.pick(&TRUTH.proofs)));
+        return mutate::replace(data, size, max_size, &mutate::join(rng.pick::<Vec<Vec<u8>>>(&TRUTH.proofs)));
     }
     let part = rng.below(5);
     match rng.below(5) {

@@ -43,11 +43,13 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
         service.and_then(|service| Some(service.methods().find(|found| found.name() == method)?.input()));
     let (head, body) = data.split_at_mut(3);
     if rng.one_in(6) {
-        head[rng.below(3)] = rng.next() as u8;
+        head[rng.below(3)] = rng.next_u64() as u8;
         return size;
     }
     3 + match input {
-        Some(input) => mutate::message(input.full_name(), body, size - 3, max_size - 3, rng.next() as u32),
+        Some(input) => {
+            mutate::message(input.full_name(), body, size - 3, max_size - 3, rng.next_u64() as u32)
+        }
         None => fuzzer_mutate(body, size - 3, max_size - 3),
     }
 });

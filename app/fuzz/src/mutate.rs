@@ -160,8 +160,8 @@ fn number_near(number: u64, rng: &mut Rng) -> u64 {
 
 fn change_text(text: &mut String, rng: &mut Rng) {
     *text = match rng.below(8) {
-        0..3 => sim::text(rng.pick(&sim::PEOPLE)),
-        3 => kernel::Address::of_module(rng.pick(underbid::modules::MODULE_ACCOUNTS)).to_string(),
+        0..3 => sim::text(rng.pick::<&str>(&sim::PEOPLE)),
+        3 => kernel::Address::of_module(rng.pick::<&str>(underbid::modules::MODULE_ACCOUNTS)).to_string(),
         4 => match text.parse::<u128>() {
             Ok(number) if rng.one_in(2) => number.wrapping_add(1).to_string(),
             Ok(number) => number.wrapping_sub(1).to_string(),
