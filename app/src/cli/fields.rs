@@ -112,8 +112,9 @@ fn flag(reflection: &Reflection, field: &FieldDescriptor) -> Arg {
 /// Fields whose comment and type say all: text without a unit, and single numbers.
 fn is_plain(reflection: &Reflection, field: &FieldDescriptor) -> bool {
     match field.kind() {
+        _ if field.is_list() => false,
         Kind::String => Unit::of(&reflection.about_field(field)).is_none(),
-        Kind::Uint32 | Kind::Uint64 => !field.is_list() && !parse::is_duration(field),
+        Kind::Uint32 | Kind::Uint64 => !parse::is_duration(field),
         Kind::Bool => true,
         _ => false,
     }

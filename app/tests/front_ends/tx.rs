@@ -80,6 +80,7 @@ fn what_a_block_would_refuse_is_not_sent_and_named_by_module_and_code() {
         let output = sender.run(&[&close[..], flags].concat());
         assert_eq!(output.status.code(), Some(1));
         assert!(stderr(&output).contains("a block would refuse it: market 13: "), "{}", stderr(&output));
+        assert!(!stderr(&output).contains("gas used"), "{}", stderr(&output));
     }
     assert_eq!(sender.node.sequence("alice"), 0);
     let output = sender.send("5uflop", &["--dry-run"]);

@@ -72,14 +72,14 @@ pub enum Error {
     #[error("capacity: expected {count} free units, there are {free}")]
     InsufficientCapacity { count: u32, free: u32 },
     /// In the ending a bid must lead by the steps so far.
-    #[error("the auction is ending: expected an effective price of at most {max}, got {eff}")]
-    NotLeading { eff: u128, max: u128 },
+    #[error("the auction is ending: expected a unit rate of at most {max}, got {unit_rate}")]
+    NotLeading { unit_rate: u128, max: u128 },
     /// It has been extended as often as it may be.
     #[error("the auction was extended {extensions} times and takes no more bids")]
     AuctionEnding { extensions: u32 },
     /// A full book takes only a bid that is better than its last.
-    #[error("the book is full: expected an effective price below {worst}, got {eff}")]
-    BookFull { eff: u128, worst: u128 },
+    #[error("the book is full: expected a unit rate of at most {max}, got {unit_rate}")]
+    BookFull { unit_rate: u128, max: u128 },
     /// The provider has no bid to improve.
     #[error("order {id}: the provider {provider} has no bid")]
     UnknownBid { id: OrderId, provider: Address },
@@ -87,8 +87,8 @@ pub enum Error {
     #[error("unit rate: expected at most {max}, got {unit_rate}")]
     StepTooSmall { unit_rate: u128, max: u128 },
     /// It is within the band of the draw, so it is binding.
-    #[error("order {id}: the bid can still win: expected an effective price above {limit}, it has {eff}")]
-    BidBinding { id: OrderId, eff: u128, limit: u128 },
+    #[error("order {id}: the bid can still win: expected a unit rate above {limit}, it has {unit_rate}")]
+    BidBinding { id: OrderId, unit_rate: u128, limit: u128 },
     /// The order has no live lease.
     #[error("order {id} has no live lease")]
     NoLease { id: OrderId },

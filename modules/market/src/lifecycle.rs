@@ -186,6 +186,11 @@ impl Bid {
         self.unit_rate.saturating_mul(u128::from(self.multiplier_ppm))
     }
 
+    /// The highest unit rate at which its effective price is at most this one.
+    pub(crate) fn unit_rate_at(&self, eff: u128) -> u128 {
+        eff.checked_div(u128::from(self.multiplier_ppm)).unwrap_or_default()
+    }
+
     /// Its place among the bids of its order: the smaller the better.
     pub fn rank(&self) -> (u128, u64) {
         (self.eff(), self.seq)

@@ -131,7 +131,9 @@ fn is_sdk(codespace: &str, code: u32, expected: u32) -> bool {
 pub(super) fn refused_simulation(error: Error) -> Error {
     match error {
         Error::Query { codespace, code, log, .. } if log.contains("code = Unknown desc = ") => {
-            Error::Simulation { codespace, code, log: plain(&log).to_owned() }
+            let reason = plain(&log);
+            let reason = reason.rsplit_once(" with gas used: '").map_or(reason, |(reason, _)| reason);
+            Error::Simulation { codespace, code, log: reason.to_owned() }
         }
         other => other,
     }

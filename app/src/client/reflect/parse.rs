@@ -71,7 +71,11 @@ impl Reflection {
             Kind::Message(message) => expected_message(&message),
             _ => "a number".into(),
         };
-        if field.is_list() && splits(field) { format!("{one}; several with commas") } else { one }
+        match field.is_list() {
+            true if splits(field) => format!("{one}; several with commas"),
+            true => format!("{one}; several by repeating it"),
+            false => one,
+        }
     }
 
     fn value(&self, field: &FieldDescriptor, text: &str) -> Option<Value> {

@@ -141,9 +141,9 @@ pub(crate) fn withdraw_bid(
     let mut auction = running_auction(ctx, id)?.ok_or(Error::OrderNotBiddable { id, height })?;
     let bid = BIDS.get(ctx, &(id, msg.provider))?;
     let bid = bid.ok_or(Error::UnknownBid { id, provider: msg.provider })?;
-    let (eff, limit) = (bid.eff(), formulas::limit(auction.best.eff, state::params(ctx)?.band_ppm));
-    if eff <= limit {
-        return Err(Error::BidBinding { id, eff, limit }.into());
+    let limit = formulas::limit(auction.best.eff, state::params(ctx)?.band_ppm);
+    if bid.eff() <= limit {
+        return Err(Error::BidBinding { id, unit_rate: bid.unit_rate, limit: bid.unit_rate_at(limit) }.into());
     }
 
     // From here on nothing may fail but storage.
@@ -199,8 +199,8 @@ pub(crate) fn check_create(
         let (opens, extends) = (true, false);
         return Ok(Placement { bidder, line, order, auction, bid, opens, extends, evicted, before });
     };
-    let extends = enter(&auction, bid.eff(), height, &params)?;
-    let evicted = make_room(ctx, id, &auction, bid.eff(), &params)?;
+    let extends = enter(&auction, &bid, height, &params)?;
+    let evicted = make_room(ctx, id, &auction, &bid, &params)?;
     auction.bid_count = auction.bid_count.saturating_add(u32::from(evicted.is_none()));
     bid.seq = admit(&mut auction, msg.provider, bid.eff(), extends, height, &params)?;
     Ok(Placement { bidder, line, order, auction, bid, opens: false, extends, evicted, before: None })
@@ -230,7 +230,7 @@ pub(crate) fn check_improve(
     let lock = formulas::lock(&order.terms, unit_rate, before.bond, &params, &stake)?;
     provider::require_free_stake(&provider, lock.saturating_minus(before.lock))?;
     let mut bid = Bid { unit_rate, lock, ..before.clone() };
-    let extends = enter(&auction, bid.eff(), height, &params)?;
+    let extends = enter(&auction, &bid, height, &params)?;
     bid.seq = admit(&mut auction, msg.provider, bid.eff(), extends, height, &params)?;
     let (line, opens, evicted, before) = (None, false, None, Some(before));
     Ok(Placement { bidder: provider, line, order, auction, bid, opens, extends, evicted, before })
@@ -288,12 +288,12 @@ fn require_offer(id: OrderId, terms: &Terms, params: &Params, msg: &CreateBid) -
     require_reclaim(msg.reclaim_s, terms.reclaim_min_s, params.reclaim_s_max)
 }
 
-/// Whether a price may enter the auction now, and whether it extends it: near the close it must lead by all steps so far.
-fn enter(auction: &Auction, eff: u128, height: At<Height>, params: &Params) -> Result<bool, Error> {
+/// Whether a bid may enter the auction now, and whether it extends it: near the close it must lead by all steps so far.
+fn enter(auction: &Auction, bid: &Bid, height: At<Height>, params: &Params) -> Result<bool, Error> {
     let extends = auction.close_height.since(height) <= u64::from(params.soft_blocks);
     let max = formulas::leading_max(auction.best.eff, params.step_ppm, auction.extensions);
-    if extends && eff > max {
-        return Err(Error::NotLeading { eff, max });
+    if extends && bid.eff() > max {
+        return Err(Error::NotLeading { unit_rate: bid.unit_rate, max: bid.unit_rate_at(max) });
     }
     let extensions = auction.extensions;
     if extensions >= params.extensions_max {
@@ -307,14 +307,17 @@ fn make_room(
     ctx: &Ctx,
     id: OrderId,
     auction: &Auction,
-    eff: u128,
+    bid: &Bid,
     params: &Params,
 ) -> Result<Option<(Address, Bid)>> {
     if auction.bid_count < params.bids_max {
         return Ok(None);
     }
     match state::book(ctx, id)?.pop() {
-        Some((_, last)) if eff >= last.eff() => Err(Error::BookFull { eff, worst: last.eff() }.into()),
+        Some((_, last)) if bid.eff() >= last.eff() => {
+            let max = bid.unit_rate_at(last.eff().saturating_sub(1));
+            Err(Error::BookFull { unit_rate: bid.unit_rate, max }.into())
+        }
         last => Ok(last),
     }
 }

@@ -64,6 +64,29 @@ fn the_leader_too_must_lead_by_a_step_in_the_ending() {
     world.improve(1, "ada", rate / 100 * 98).by("ada").ok();
 }
 
+/// The world after a refusal, and the price after `words` in it.
+fn refused(outcome: Outcome, code: Code, words: &str) -> (World, u128) {
+    let (_, rest) = outcome.reason().split_once(words).unwrap();
+    let rate = rest.split(',').next().unwrap().parse().unwrap();
+    (outcome.fails(code), rate)
+}
+
+#[test]
+fn the_price_that_a_refusal_names_is_the_last_one_that_would_have_passed() {
+    let params = Params { bids_max: 2, ..Params::default() };
+    let world = World::with(params, &["ada", "bob", "eve"]).order_with(|_| ()).by("tom").ok();
+    let world =
+        world.bid(1, "ada", percent(50) + 1).by("ada").ok().bid(1, "bob", percent(60) + 1).by("bob").ok();
+    let (world, full) = refused(world.bid(1, "eve", percent(70)).by("eve"), FULL, "at most ");
+    let world = world.bid(1, "eve", full + 1).by("eve").fails(FULL).bid(1, "eve", full).by("eve").ok();
+    let (world, binding) = refused(world.withdraw(1, "ada").by("ada"), BINDING, "above ");
+    assert_eq!(binding, (percent(50) + 1) * 1_005 / 1_000, "the band above the best price");
+    let world = world.blocks(7);
+    let (world, leads) = refused(world.improve(1, "eve", percent(50)).by("eve"), NOT_LEADING, "at most ");
+    let world = world.improve(1, "eve", leads + 1).by("eve").fails(NOT_LEADING);
+    world.improve(1, "eve", leads).by("eve").ok();
+}
+
 #[test]
 fn after_the_last_extension_nobody_bids() {
     let params = Params { extensions_max: 2, ..Params::default() };

@@ -484,11 +484,11 @@ fn error_codes_are_pinned() {
         (Error::CountOutOfRange { count: 0, max: 1 }, 2),
         (Error::UnknownOrder { id: 1 }, 13),
         (Error::OrderNotBiddable { id: 1, height: kernel::At::ZERO }, 16),
-        (Error::NotLeading { eff: 1, max: 1 }, 23),
+        (Error::NotLeading { unit_rate: 1, max: 1 }, 23),
         (Error::AuctionEnding { extensions: 1 }, 24),
-        (Error::BookFull { eff: 1, worst: 1 }, 25),
+        (Error::BookFull { unit_rate: 1, max: 1 }, 25),
         (Error::NothingToDo { id: 1 }, 33),
-        (Error::BidBinding { id: 1, eff: 1, limit: 1 }, 34),
+        (Error::BidBinding { id: 1, unit_rate: 1, limit: 1 }, 34),
     ];
     for (error, code) in pinned {
         assert_eq!(error.code(), code, "{error}");

@@ -544,6 +544,14 @@ impl Outcome {
         }
     }
 
+    /// What a refusal says.
+    pub fn reason(&self) -> &str {
+        match &self.result {
+            Err(Error::Rejected(reject)) => &reject.message,
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+    }
+
     /// The world, whether the message went through or was refused.
     pub fn either(self) -> World {
         assert!(matches!(self.result, Ok(_) | Err(Error::Rejected(_))), "{:?}", self.result);
