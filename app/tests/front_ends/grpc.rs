@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Barrier},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
     time::Duration,
 };
 
@@ -17,7 +20,12 @@ use proto::{
     underbid::market::v1::{MsgSettle, QueryOrderRequest, QueryOrderResponse},
 };
 use store::MemoryBackend;
-use tokio::{io::AsyncReadExt as _, net::TcpStream, sync::oneshot, task::spawn_blocking, time};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::TcpStream,
+    sync::{mpsc, oneshot},
+    time,
+};
 use tonic::{Code, Request, Response, Status, codec::ProstCodec, transport::Channel};
 use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
@@ -248,17 +256,24 @@ async fn more_queries_than_are_admitted_are_refused_and_a_place_is_given_back() 
     served.stop().await;
 }
 
-/// A store whose past can't be read before somebody else has come to the gate, twice.
+/// A store that says when its past is asked for, and answers when it may, or nobody is left to say so.
 struct Gated {
     store: MemoryBackend,
-    gate: Arc<Barrier>,
+    asked: mpsc::UnboundedSender<()>,
+    may: Mutex<Receiver<()>>,
+}
+
+/// The other side of a [`Gated`] store.
+struct Gate {
+    asked: mpsc::UnboundedReceiver<()>,
+    may: Sender<()>,
 }
 
 impl Backend for Gated {
     fn view(&self, height: Option<u64>) -> Result<Arc<dyn View>, HeightError> {
         if height.is_some() {
-            self.gate.wait();
-            self.gate.wait();
+            let _ = self.asked.send(());
+            let _ = self.may.lock().unwrap().recv();
         }
         self.store.view(height)
     }
@@ -285,26 +300,21 @@ impl Backend for Gated {
 }
 
 /// An application of two blocks over a [`Gated`] store.
-fn gated() -> (Arc<App>, Arc<Barrier>) {
-    let gate = Arc::new(Barrier::new(2));
-    let store = Gated { store: MemoryBackend::new(STORES), gate: Arc::clone(&gate) };
+fn gated() -> (Arc<App>, Gate) {
+    let ((sent, asked), (may, waited)) = (mpsc::unbounded_channel(), channel());
+    let store = Gated { store: MemoryBackend::new(STORES), asked: sent, may: Mutex::new(waited) };
     let app = App::open(Arc::new(store), Metrics::default()).unwrap();
     app.init_chain(CHAIN_ID, 1, START_S, parsed(&genesis_state())).unwrap();
     for height in 1..=2 {
         app.finalize(&RawBlock { height, time_s: START_S + height, ..RawBlock::default() }).unwrap();
         app.commit().unwrap();
     }
-    (Arc::new(app), gate)
-}
-
-async fn come_to(gate: &Arc<Barrier>) {
-    let gate = Arc::clone(gate);
-    spawn_blocking(move || gate.wait()).await.unwrap();
+    (Arc::new(app), Gate { asked, may })
 }
 
 #[tokio::test]
 async fn a_query_that_nobody_waits_for_keeps_its_place_until_it_ends() {
-    let (app, gate) = gated();
+    let (app, mut gate) = gated();
     let soon = Duration::from_millis(300);
     for (answer, resets) in [(Duration::from_secs(60), true), (soon, false)] {
         let served = Served::new(&app, Limits { running: 1, admitted: 1, answer, ..Limits::default() }).await;
@@ -312,7 +322,7 @@ async fn a_query_that_nobody_waits_for_keeps_its_place_until_it_ends() {
         let mut asked = Box::pin(asked);
         tokio::select! {
             answer = &mut asked => panic!("{answer:?}"),
-            () = come_to(&gate) => {}
+            reached = gate.asked.recv() => reached.unwrap(),
         }
         if resets {
             // Its stream is reset with it.
@@ -324,7 +334,7 @@ async fn a_query_that_nobody_waits_for_keeps_its_place_until_it_ends() {
             assert_eq!(served.code().await, Code::ResourceExhausted);
             time::sleep(Duration::from_millis(20)).await;
         }
-        come_to(&gate).await;
+        gate.may.send(()).unwrap();
         let given_back = async {
             while served.code().await != Code::Ok {
                 time::sleep(Duration::from_millis(20)).await;
