@@ -47,6 +47,7 @@ impl App {
         let committed =
             Committed { height: base.view.height(), app_hash, block: chain::last_block(&base.view)?, base };
         let mempool = Mempool::new(&committed);
+        metrics.at_height(committed.height);
         Ok(Self {
             store,
             committed: RwLock::new(Arc::new(committed)),

@@ -78,7 +78,7 @@ const KEYS: [Key; 12] = [
     number(
         "history_heights",
         "256",
-        "For how many past heights queries and proofs are served, 1 to 1000000.",
+        "For how many past heights queries are served, 1 to 1000000; with proofs only since the last start or rollback.",
     ),
     number("history_memory_mib", "512", "The most memory for proofs at past heights, in MiB, 1 to 1048576."),
     number("cache_memory_mib", "256", "The most memory for the database's cache, in MiB, 1 to 1048576."),
@@ -117,7 +117,7 @@ pub struct Config {
     pub node: String,
     /// Where clients keep keys.
     pub keyring: Storage,
-    /// For how many past heights queries and proofs are served.
+    /// For how many past heights queries are served; with proofs only since the last start or rollback.
     pub history_heights: u32,
     /// The most memory for proofs at past heights, in MiB.
     pub history_memory_mib: u64,

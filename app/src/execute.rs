@@ -170,17 +170,26 @@ pub fn execute(
     modules::begin_block(&mut ctx, &block.hash)?;
     let mut block_events = ctx.take_events();
     let run_all = |txs: &mut dyn Iterator<Item = Result<Tx, Reject>>, done: &mut dyn FnMut(Ran)| {
-        let (mut gas_used, mut base_fees) = (0u64, Amount::ZERO);
-        for tx in txs {
-            let one = match tx {
-                Ok(tx) => run_tx(&mut ctx, tx, signatures)?,
+        // All pay before any message runs: no message takes the money that another transaction's place was checked for.
+        let begin = |tx: Result<Tx, Reject>| match tx {
+            Ok(tx) => begin_tx(&mut ctx, tx, signatures).map(Ok),
+            Err(reject) => Ok(Err(reject)),
+        };
+        let begun: Vec<Result<Begun, Reject>> = txs.map(begin).collect::<Result<_, Fatal>>()?;
+        let (mut gas_used, mut gas_paid, mut base_fees) = (0u64, 0u64, Amount::ZERO);
+        for begun in begun {
+            let one = match begun {
+                Ok(begun) => begun.run(&mut ctx)?,
                 Err(reject) => Ran::refused(reject),
             };
             gas_used = gas_used.saturating_add(one.result.gas_used);
-            base_fees = base_fees.plus(one.base_fee()).unwrap_or(Amount::MAX);
+            if let Some(paid) = one.paid {
+                gas_paid = gas_paid.saturating_add(one.result.gas_wanted);
+                base_fees = base_fees.plus(paid.base).unwrap_or(Amount::MAX);
+            }
             done(one);
         }
-        modules::end_block(&mut ctx, gas_used, base_fees)?;
+        modules::end_block(&mut ctx, gas_paid, base_fees)?;
         Ok::<u64, Fatal>(gas_used)
     };
     let decode = |bytes: &Vec<u8>| decode_and_check(&state, &last, bytes, signatures);
@@ -276,11 +285,6 @@ impl Ran {
         Self { tx: None, result: refused(reject, 0, 0), events: Vec::new(), paid: None }
     }
 
-    /// The part of its fee that is burned.
-    fn base_fee(&self) -> Amount {
-        self.paid.map_or(Amount::ZERO, |paid| paid.base)
-    }
-
     /// Its leaf in the block's event log; `None`: nothing happened.
     fn leaf(&self) -> Option<[u8; 32]> {
         (!self.events.is_empty()).then(|| chain::event_leaf(&self.events))
@@ -308,22 +312,55 @@ impl Ran {
     }
 }
 
-/// Runs a transaction: the ante, then its messages, all or none.
+/// A transaction after the ante.
+struct Begun {
+    tx: Tx,
+    gas_used: u64,
+    events: Vec<EventBytes>,
+    /// What it paid, or the result that it ends with.
+    paid: Result<Paid, TxResult>,
+}
+
+/// Runs a transaction by itself: the ante, then its messages, all or none.
 pub fn run_tx(ctx: &mut Ctx, tx: Tx, signatures: &SignatureCache) -> Result<Ran, Fatal> {
+    begin_tx(ctx, tx, signatures)?.run(ctx)
+}
+
+/// Runs the ante.
+fn begin_tx(ctx: &mut Ctx, tx: Tx, signatures: &SignatureCache) -> Result<Begun, Fatal> {
     let before = ctx.gas_used();
-    let mut paid = None;
-    let outcome = ctx.with_gas(tx.gas_limit, |ctx| {
-        paid = Some(ctx.attempt(|ctx| ante::run(ctx, &tx, signatures))?);
-        ctx.attempt(|ctx| run_messages(ctx, &tx))
-    });
+    let outcome = ctx.with_gas(tx.gas_limit, |ctx| ctx.attempt(|ctx| ante::run(ctx, &tx, signatures)));
     let gas_used = ctx.gas_used().saturating_sub(before);
-    let result = match outcome {
-        Ok(replies) => succeeded(&tx, gas_used, replies),
-        Err(Error::Fatal(fatal)) => return Err(fatal),
-        Err(Error::Rejected(reject)) => refused(reject, tx.gas_limit, gas_used),
-        Err(Error::OutOfGas) => refused(out_of_gas(&tx), tx.gas_limit, gas_used),
-    };
-    Ok(Ran { tx: Some(tx), result, events: ctx.take_events(), paid })
+    let paid = outcome.map(Ok).or_else(|error| failed(&tx, error, gas_used).map(Err))?;
+    Ok(Begun { tx, gas_used, events: ctx.take_events(), paid })
+}
+
+impl Begun {
+    /// Runs the messages, if it has paid.
+    fn run(self, ctx: &mut Ctx) -> Result<Ran, Fatal> {
+        let Self { tx, gas_used: used, mut events, paid } = self;
+        let paid = match paid {
+            Ok(paid) => paid,
+            Err(result) => return Ok(Ran { tx: Some(tx), result, events, paid: None }),
+        };
+        let (before, left) = (ctx.gas_used(), tx.gas_limit.saturating_sub(used));
+        let outcome = ctx.with_gas(left, |ctx| ctx.attempt(|ctx| run_messages(ctx, &tx)));
+        let gas_used = ctx.gas_used().saturating_sub(before).saturating_add(used);
+        let result = outcome
+            .map(|replies| succeeded(&tx, gas_used, replies))
+            .or_else(|error| failed(&tx, error, gas_used))?;
+        events.append(&mut ctx.take_events());
+        Ok(Ran { tx: Some(tx), result, events, paid: Some(paid) })
+    }
+}
+
+/// The result of a transaction that came to an error.
+fn failed(tx: &Tx, error: Error, gas_used: u64) -> Result<TxResult, Fatal> {
+    match error {
+        Error::Fatal(fatal) => Err(fatal),
+        Error::Rejected(reject) => Ok(refused(reject, tx.gas_limit, gas_used)),
+        Error::OutOfGas => Ok(refused(out_of_gas(tx), tx.gas_limit, gas_used)),
+    }
 }
 
 fn run_messages(ctx: &mut Ctx, tx: &Tx) -> Result<Vec<Reply>> {

@@ -7,9 +7,17 @@ use std::{
     time::Duration,
 };
 
+use axum::{
+    extract::{ConnectInfo, State},
+    middleware::{self, Next},
+};
 use bytes::{Buf, BufMut};
+use http_body_util::BodyExt as _;
 use kernel::Status as QueryStatus;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+};
 use tonic::{
     Code, Request, Response, Status,
     body::Body,
@@ -19,7 +27,7 @@ use tonic::{
 
 use crate::{
     app::App,
-    listener::{self, Listener},
+    listener::{self, Cut, Listener},
     query,
 };
 
@@ -40,7 +48,8 @@ pub struct Limits {
     pub running: usize,
     /// Queries that run, wait for their turn or are still being sent; one more is refused. 256.
     pub admitted: usize,
-    /// From a query's header to its answer; what takes longer is answered with an error. 30 s.
+    /// From a query's header to its answer; what takes longer is answered with an error. A client that then takes as long
+    /// again to read the answer loses its connection. 30 s.
     pub answer: Duration,
     /// Connections; one more waits until another one ends. 256.
     pub connections: usize,
@@ -87,16 +96,69 @@ pub async fn serve(
     };
     let v1 = builder().build_v1()?.max_decoding_message_size(REFLECTION_BYTES_MAX);
     let v1alpha = builder().build_v1alpha()?.max_decoding_message_size(REFLECTION_BYTES_MAX);
-    let queries = Queries {
-        app,
-        running: Arc::new(Semaphore::new(limits.running)),
-        admitted: Arc::new(Semaphore::new(limits.admitted)),
-        answer: limits.answer,
-    };
-    let router =
-        tonic::service::Routes::new(v1).add_service(v1alpha).into_axum_router().fallback_service(queries);
+    let queries = Queries { app, running: Arc::new(Semaphore::new(limits.running)), answer: limits.answer };
+    let places = Places { free: Arc::new(Semaphore::new(limits.admitted)), read_within: limits.answer };
+    let router = tonic::service::Routes::new(v1)
+        .add_service(v1alpha)
+        .into_axum_router()
+        .fallback_service(queries)
+        .layer(middleware::from_fn_with_state(places, admit));
     let listener = Listener::new(listener, limits.connections, limits.idle);
-    Ok(axum::serve(listener, router).with_graceful_shutdown(stop).await?)
+    let service = router.into_make_service_with_connect_info::<Cut>();
+    Ok(axum::serve(listener, service).with_graceful_shutdown(stop).await?)
+}
+
+/// Places for what runs, waits or is being sent: they bound what requests and answers take.
+#[derive(Clone)]
+struct Places {
+    free: Arc<Semaphore>,
+    /// How long a client may take to read an answer.
+    read_within: Duration,
+}
+
+/// A request's place, for as long as anybody holds it.
+#[derive(Clone)]
+struct Place(#[allow(dead_code, reason = "it is held")] Arc<OwnedSemaphorePermit>);
+
+/// Ends a connection unless it is dropped before.
+struct Deadline(JoinHandle<()>);
+
+impl Deadline {
+    fn new(cut: Cut, after: Duration) -> Self {
+        Self(tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            cut.now();
+        }))
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Gives a request a place before its body is read, and takes it back when its answer is sent.
+async fn admit(
+    State(places): State<Places>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    mut request: axum::extract::Request,
+    next: Next,
+) -> axum::response::Response {
+    let Ok(place) = places.free.try_acquire_owned() else {
+        let refused = Status::resource_exhausted("too many queries wait: ask again later");
+        return refused.into_http::<Body>().map(axum::body::Body::new);
+    };
+    let place = Place(Arc::new(place));
+    request.extensions_mut().insert(place.clone());
+    let answer = next.run(request).await;
+    let held = (place, Deadline::new(cut, places.read_within));
+    answer.map(|body| {
+        axum::body::Body::new(body.map_frame(move |frame| {
+            let _held = &held;
+            frame
+        }))
+    })
 }
 
 /// The service of every method in the table.
@@ -104,7 +166,6 @@ pub async fn serve(
 struct Queries {
     app: Arc<App>,
     running: Arc<Semaphore>,
-    admitted: Arc<Semaphore>,
     answer: Duration,
 }
 
@@ -118,16 +179,11 @@ impl tower::Service<axum::extract::Request> for Queries {
     }
 
     fn call(&mut self, request: axum::extract::Request) -> Self::Future {
-        // Before the body is read, so that the places bound what bodies take.
-        let Ok(place) = Arc::clone(&self.admitted).try_acquire_owned() else {
-            let refused = Status::resource_exhausted("too many queries wait: ask again later").into_http();
-            return Box::pin(std::future::ready(Ok(refused)));
-        };
         let method = Method {
             app: Arc::clone(&self.app),
             path: request.uri().path().into(),
             running: Arc::clone(&self.running),
-            place: Arc::new(place),
+            place: request.extensions().get::<Place>().cloned(),
         };
         let limit = self.answer;
         Box::pin(async move {
@@ -144,7 +200,7 @@ struct Method {
     app: Arc<App>,
     path: Arc<str>,
     running: Arc<Semaphore>,
-    place: Arc<OwnedSemaphorePermit>,
+    place: Option<Place>,
 }
 
 impl UnaryService<Vec<u8>> for Method {
@@ -153,7 +209,7 @@ impl UnaryService<Vec<u8>> for Method {
 
     fn call(&mut self, request: Request<Vec<u8>>) -> Self::Future {
         let (app, path) = (Arc::clone(&self.app), Arc::clone(&self.path));
-        let (running, place) = (Arc::clone(&self.running), Arc::clone(&self.place));
+        let (running, place) = (Arc::clone(&self.running), self.place.clone());
         Box::pin(async move {
             let height = asked_height(&request)?;
             let turn = running.acquire_owned().await.map_err(|_| Status::unavailable("the node stops"))?;

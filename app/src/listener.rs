@@ -6,15 +6,16 @@ use std::{
     io,
     net::SocketAddr,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
 
+use axum::{extract::connect_info::Connected, serve::IncomingStream};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot},
     time::{Sleep, sleep},
 };
 
@@ -43,11 +44,33 @@ impl axum::serve::Listener for Listener {
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { return pending().await };
         let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
-        (Connection { stream, idle: self.idle, silence: None, _place: place }, address)
+        let (cut, is_cut) = oneshot::channel();
+        let cut = Cut(Arc::new(Mutex::new(Some(cut))));
+        let (idle, silence) = (self.idle, None);
+        (Connection { stream, idle, silence, cut, is_cut, _place: place }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
+    }
+}
+
+/// Ends its connection, with all that waits there to be sent.
+#[derive(Clone)]
+pub struct Cut(Arc<Mutex<Option<oneshot::Sender<()>>>>);
+
+impl Cut {
+    /// Ends the connection.
+    pub fn now(&self) {
+        let cut = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The connection may have ended by itself.
+        cut.map(|cut| cut.send(()).ok());
+    }
+}
+
+impl Connected<IncomingStream<'_, Listener>> for Cut {
+    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
+        stream.io().cut.clone()
     }
 }
 
@@ -57,6 +80,8 @@ pub struct Connection {
     idle: Duration,
     /// Ends when nothing has come for too long; none while something comes.
     silence: Option<Pin<Box<Sleep>>>,
+    cut: Cut,
+    is_cut: oneshot::Receiver<()>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -66,6 +91,10 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        // The connection has a sender itself, so there is no end but the cut.
+        if Pin::new(&mut self.is_cut).poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(context, buffer) {
             self.silence = None;
             return Poll::Ready(read);

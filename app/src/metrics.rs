@@ -100,10 +100,15 @@ impl Metrics {
         self.keys_written.inc_by(candidate.counters.writes);
     }
 
+    /// The last committed height is this one.
+    pub fn at_height(&self, height: u64) {
+        self.height.set(i64::try_from(height).unwrap_or(i64::MAX));
+    }
+
     /// A block was committed.
     pub fn committed(&self, started: Instant, height: u64) {
         self.commit_seconds.observe(started.elapsed().as_secs_f64());
-        self.height.set(i64::try_from(height).unwrap_or(i64::MAX));
+        self.at_height(height);
     }
 
     /// A size or a backlog.
@@ -125,5 +130,26 @@ impl Metrics {
             text.clear();
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use kernel::{Backend as _, Changes};
+    use store::MemoryBackend;
+
+    use super::Metrics;
+    use crate::{app::App, modules::STORES};
+
+    #[test]
+    fn a_node_that_starts_says_at_which_height_it_is() {
+        let store = MemoryBackend::new(STORES);
+        let staged = store.stage(&*store.view(None).unwrap(), Changes::new()).unwrap();
+        store.commit(staged, 7).unwrap();
+        let app = App::open(Arc::new(store), Metrics::default()).unwrap();
+        let text = app.metrics.render();
+        assert!(text.contains("underbid_height 7\n"), "{text}");
     }
 }

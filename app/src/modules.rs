@@ -135,10 +135,10 @@ pub fn begin_block(ctx: &mut Ctx, block_hash: &[u8]) -> Result<(), Fatal> {
     Ok(())
 }
 
-/// What the chain does after a block's transactions: the base fee follows the gas that was used, the base part of the
+/// What the chain does after a block's transactions: the base fee follows the gas that was paid for, the base part of the
 /// fees is burned, and every module's running totals are compared.
-pub fn end_block(ctx: &mut Ctx, gas_used: u64, base_fees: kernel::Amount) -> Result<(), Fatal> {
-    block_work(auth::fees::end_block(ctx, gas_used))?;
+pub fn end_block(ctx: &mut Ctx, gas_paid: u64, base_fees: kernel::Amount) -> Result<(), Fatal> {
+    block_work(auth::fees::end_block(ctx, gas_paid))?;
     let collector = kernel::Address::of_module(FEE_COLLECTOR);
     block_work(bank::burn(ctx, collector, &bank::uflop(), base_fees))?;
     check_counters(ctx)

@@ -155,7 +155,11 @@ pub fn start(config: &Config) -> Result<(), Error> {
     let (stop, stopped) = watch::channel(false);
     let front_ends =
         runtime.spawn(serve(Arc::clone(&app), store, config.grpc, config.metrics, stopped, server.handle()));
-    server.run(Abci::new(app));
+    let abci = Abci::new(app);
+    server.run(match &config.chain_id {
+        Some(chain_id) => abci.of_chain(chain_id.clone()),
+        None => abci,
+    });
     stop.send_replace(true);
     runtime.block_on(front_ends).map_err(std::io::Error::other)?
 }

@@ -5,16 +5,19 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::Path,
     process::{Command, Output, Stdio},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use prost::Message;
 use proto::{
     cosmos::{bank::v1beta1::MsgSend, base::v1beta1::Coin},
     underbid::market::v1::{MsgCloseLease, MsgCreateBid, TenantReason},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 /// The first mnemonic of the BIP-39 test vectors, and its account.
 const MNEMONIC: &str =
@@ -240,6 +243,44 @@ fn init_writes_a_home_and_never_over_one() {
     assert!(!other.path().join("config").exists(), "nothing is written before the input is checked");
     let error = other.fails(1, &["init", "--cometbft", "/nowhere"]);
     assert!(error.contains("expected a program"), "{error}");
+}
+
+/// CometBFT's `init` as far as a home needs it: a key of its own, and a genesis where there is none.
+fn fake_cometbft(home: &Home, key: u8) -> String {
+    let public_key = [key; 32];
+    let address = hex::encode_upper(&Sha256::digest(public_key)[..20]);
+    let public_key = BASE64_STANDARD.encode(public_key);
+    let genesis = json!({
+        "genesis_time": "2026-01-01T00:00:00Z", "chain_id": "test-1", "initial_height": "1",
+        "validators": [{
+            "address": address, "name": "", "power": "10",
+            "pub_key": { "type": "tendermint/PubKeyEd25519", "value": public_key },
+        }],
+        "app_hash": "",
+    });
+    let program = home.write(
+        "cometbft",
+        &format!(
+            "#!/bin/sh\ncd \"$3/config\"\nprintf 'proxy_app = \"\"\\nabci = \"\"\\n' > config.toml\n\
+             [ -f genesis.json ] || echo '{genesis}' > genesis.json\n"
+        ),
+    );
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    program
+}
+
+#[test]
+fn a_replaced_genesis_has_this_node_and_not_the_network_before_as_its_validator() {
+    let (home, network) = (Home::new(), concat!(env!("CARGO_MANIFEST_DIR"), "/../genesis/reference.json"));
+    let validator = |key: u8| {
+        let program = fake_cometbft(&home, key);
+        home.ok(&["init", "--force", "--genesis", network, "--cometbft", &program]);
+        let genesis = fs::read_to_string(home.path().join("config/genesis.json")).unwrap();
+        let genesis: Value = serde_json::from_str(&genesis).unwrap();
+        genesis["validators"][0]["pub_key"]["value"].clone()
+    };
+    assert_eq!(validator(1), BASE64_STANDARD.encode([1; 32]));
+    assert_eq!(validator(2), BASE64_STANDARD.encode([2; 32]));
 }
 
 /// Module and method of every command under `tx` or `query`, read from the help as a user reads it.

@@ -233,7 +233,8 @@ async fn the_demo_plays_every_story_and_all_money_adds_up() {
             assert!(first <= number(&order["ceiling"]) && paid < first, "{round:#}");
         }
         let total = |key: &str| number(&order[key]).unwrap();
-        assert_eq!(total("deposit") + total("added"), total("paid") + total("refunded"), "{order:#}");
+        let left = total("paid") + total("fined") + total("refunded");
+        assert_eq!(total("deposit") + total("added"), left, "{order:#}");
     }
     for denom in ["ucredit", "uflop"] {
         let of_denom = |row: &&Value| row["denom"] == denom;

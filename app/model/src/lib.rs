@@ -131,16 +131,19 @@ impl Model {
     }
 
     /// The chain was exported and starts again at this height and time: nobody is billed for what lies between, and an
-    /// auction that has closed undecided is decided by the first seed of the new chain.
+    /// auction that has closed undecided is decided by the first seed of the new chain. None runs on for longer than one that
+    /// begins with it.
     pub fn restarted(&mut self, height: u64, time_s: u64) {
         self.header_s = time_s;
-        for auction in self.orders.values_mut().filter_map(|entry| Arc::make_mut(entry).auction.as_mut()) {
-            auction.close_height = auction.close_height.max(height);
+        for entry in self.orders.values_mut().map(Arc::make_mut) {
+            let Some(auction) = &mut entry.auction else { continue };
+            let longest = entry.order.terms.window_blocks.max(self.market.soft_blocks + 1);
+            auction.close_height = auction.close_height.clamp(height, height + longest);
         }
     }
 
-    /// Runs a block; `gas_used` is that of all its transactions.
-    pub fn block(&mut self, block: &Block, txs: &[Tx], gas_used: u64) -> Vec<Outcome> {
+    /// Runs a block with the transactions that paid.
+    pub fn block(&mut self, block: &Block, txs: &[Tx]) -> Vec<Outcome> {
         let step = block.time_s.saturating_sub(self.header_s).min(self.max_billing_step_s);
         self.header_s = self.header_s.max(block.time_s);
         self.height = block.height;
@@ -151,15 +154,16 @@ impl Model {
         }
         self.due_work().unwrap();
         let collector = module("fee_collector");
-        let mut burned = 0;
-        let mut outcomes = Vec::with_capacity(txs.len());
+        let (mut burned, mut gas) = (0, 0);
         for tx in txs {
             self.bank.transfer(&tx.fee_payer, &collector, UFLOP, tx.fee).unwrap();
             burned += ceil(self.fees.price, tx.gas_limit, E18).unwrap();
-            outcomes.push(if tx.out_of_gas { Ok(Vec::new()) } else { self.transaction(&tx.messages) });
+            gas += tx.gas_limit;
         }
+        let mut run = |tx: &Tx| if tx.out_of_gas { Ok(Vec::new()) } else { self.transaction(&tx.messages) };
+        let outcomes = txs.iter().map(&mut run).collect();
         self.bank.burn(&collector, UFLOP, burned).unwrap();
-        self.fees.follow(gas_used);
+        self.fees.follow(gas);
         outcomes
     }
 
@@ -278,11 +282,11 @@ impl Entry {
 
 impl Fees {
     /// The price moves by how far the block was from half full, by at most an eighth.
-    fn follow(&mut self, gas_used: u64) {
+    fn follow(&mut self, gas: u64) {
         let target = u128::from(self.max_block_gas / 2).max(1);
-        let used = u128::from(gas_used).min(2 * target);
-        let step = (self.price * used.abs_diff(target) / (8 * target)).max(1_000_000_000_000);
-        let moved = match used.cmp(&target) {
+        let paid = u128::from(gas).min(2 * target);
+        let step = (self.price * paid.abs_diff(target) / (8 * target)).max(1_000_000_000_000);
+        let moved = match paid.cmp(&target) {
             std::cmp::Ordering::Greater => self.price + step,
             std::cmp::Ordering::Equal => self.price,
             std::cmp::Ordering::Less => self.price.saturating_sub(step),

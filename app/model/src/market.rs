@@ -47,11 +47,11 @@ impl Model {
         guard(msg.duration_s == 0 || duration.contains(&msg.duration_s.into()), Refusal::DurationOutOfRange)?;
         guard(weights.iter().all(|weight| *weight <= market.weight_max_ppm), Refusal::WeightOutOfRange)?;
         guard((1..=market.rounds_max).contains(&msg.rounds.into()), Refusal::RoundsOutOfRange)?;
-        let runway = self.runway(max_unit_rate * u128::from(msg.count))?;
+        let rate_max = max_unit_rate * u128::from(msg.count);
+        let runway = self.runway(rate_max)?;
         guard(deposit >= runway.max(self.escrow.deposit_min), Refusal::DepositTooSmall)?;
-        let window_s = u64::from(msg.window_blocks) * market.window_block_s;
-        let window_price = ceil(max_unit_rate * u128::from(msg.count), window_s, E18)?;
-        let order_fee = window_price.max(market.order_fee);
+        let window_price = self.window_price(rate_max, msg.window_blocks.into())?;
+        let order_fee = window_price.max(self.market.order_fee);
         self.bank.require(&msg.tenant, UCREDIT, deposit.checked_add(order_fee).ok_or(Refusal::Overflow)?)?;
 
         self.bank.transfer(&msg.tenant, &module("market_fees"), UCREDIT, order_fee)?;
@@ -286,6 +286,11 @@ impl Model {
         ceil(rate_max, self.market.runway_s + self.market.grace_s, E18)
     }
 
+    /// What an auction costs that holds units for so many blocks.
+    fn window_price(&self, rate_max: u128, blocks: u64) -> Result<u128, Refusal> {
+        ceil(rate_max, blocks * self.market.window_block_s, E18)
+    }
+
     /// What a bid held is free again.
     pub(crate) fn take_back(&mut self, entry: &Entry, placed: &Placed) {
         self.provider_mut(&placed.provider).stake_locked -= placed.bid.lock;
@@ -352,20 +357,24 @@ impl Model {
 
         let (now, count) = (self.now, u128::from(order.terms.count));
         let undelivered = msg.reason() == TenantReason::NotDelivered;
-        let fined;
+        let trial_s = match lease.running() {
+            None => self.market.min_charge_s,
+            Some(running) => order.account.hold_until - running.started_at,
+        };
+        let fined_before = order.account.fined_total;
         let (gross, fee, refunded);
         if undelivered && lease.running().is_some() && now < order.account.hold_until {
-            let least = floor(order.terms.max_unit_rate * count, self.market.min_charge_s, E18)?;
-            fined = self.fine(msg.order_id, least)?;
+            let least = floor(order.terms.max_unit_rate * count, trial_s, E18)?;
+            self.fine(msg.order_id, least)?;
             let amount = lease.bond.min(self.in_uflop(least)?);
             self.slash(&lease.provider, lease.lock, amount, None)?;
             (gross, fee) = self.close_lease(msg.order_id, LeaseClosed::TenantNotDelivered, now, true)?;
             refunded = self.after_lease(msg.order_id, LeaseClosed::TenantNotDelivered, now)?;
         } else {
             self.settle(msg.order_id, true)?;
-            let least = floor(lease.unit_rate * count, self.market.min_charge_s, E18)?;
+            let least = floor(lease.unit_rate * count, trial_s, E18)?;
             let paid = self.entry_mut(msg.order_id).order.account.stream_gross;
-            fined = self.fine(msg.order_id, least.saturating_sub(paid))?;
+            self.fine(msg.order_id, least.saturating_sub(paid))?;
             let reason = match (lease.running(), msg.reason()) {
                 (None, _) => LeaseClosed::TenantCancelled,
                 (_, TenantReason::NotDelivered) => LeaseClosed::TenantNotDelivered,
@@ -375,7 +384,9 @@ impl Model {
             (gross, fee) = self.close_lease(msg.order_id, reason, now, false)?;
             refunded = self.close_order(msg.order_id, OrderClosed::Completed, now)?;
         }
-        let state = match &self.known_order(msg.order_id)?.order.phase {
+        let closed = &self.known_order(msg.order_id)?.order;
+        let fined = closed.account.fined_total - fined_before;
+        let state = match &closed.phase {
             Phase::Open { .. } => OrderState::Open,
             _ => OrderState::Closed,
         };
@@ -410,12 +421,14 @@ impl Model {
         guard(lease.provider == msg.owner, Refusal::NotOwner)?;
 
         self.settle(msg.order_id, true)?;
-        let slashed = match lease.running() {
-            None => lease.bond,
-            Some(_) => lease.bond.max(ceil(lease.lock, self.market.abandon_s, self.market.lock_s)?),
+        let (slashed, harm) = match lease.running() {
+            None => (lease.bond, self.harm(&entry, self.market.bond_s)),
+            Some(_) => {
+                let price = self.harm(&entry, self.market.abandon_s);
+                (lease.bond.max(price).min(lease.lock), price)
+            }
         };
-        let harm_s = if lease.running().is_none() { self.market.bond_s } else { self.market.abandon_s };
-        self.slash(&lease.provider, lease.lock, slashed, Some((&order.tenant, self.harm(&entry, harm_s))))?;
+        self.slash(&lease.provider, lease.lock, slashed, Some((&order.tenant, harm)))?;
         let (gross, fee) = self.close_lease(msg.order_id, LeaseClosed::Abandoned, self.now, true)?;
         self.after_lease(msg.order_id, LeaseClosed::Abandoned, self.now)?;
         Ok(MsgAbandonLeaseResponse {
@@ -471,10 +484,9 @@ impl Model {
         self.bank.transfer(&module("escrow"), &module("market_fees"), UCREDIT, fee)
     }
 
-    fn fine(&mut self, order_id: u64, amount: u128) -> Result<u128, Refusal> {
+    fn fine(&mut self, order_id: u64, amount: u128) -> Result<(), Refusal> {
         let fined = self.entry_mut(order_id).order.account.fine(amount);
-        self.bank.transfer(&module("escrow"), &module("market_fees"), UCREDIT, fined)?;
-        Ok(fined)
+        self.bank.transfer(&module("escrow"), &module("market_fees"), UCREDIT, fined)
     }
 
     pub(crate) fn entry_mut(&mut self, id: u64) -> &mut Entry {
@@ -538,10 +550,12 @@ impl Model {
         if order.round >= terms.rounds {
             return self.close_order(order_id, OrderClosed::RoundsExhausted, at);
         }
-        let runway = self.runway(terms.max_unit_rate * u128::from(terms.count))?;
-        if order.account.balance < runway {
+        let rate_max = terms.max_unit_rate * u128::from(terms.count);
+        let window_price = self.window_price(rate_max, terms.window_blocks)?;
+        if order.account.balance < self.runway(rate_max)? + window_price {
             return self.close_order(order_id, OrderClosed::Underfunded, at);
         }
+        self.fine(order_id, window_price)?;
         let (expires_at, failed) = (now + terms.ttl_s, order.lease()?.provider.clone());
         let order = &mut self.entry_mut(order_id).order;
         // Only of an order that is open again: there are fewer barred providers than rounds.
@@ -558,7 +572,7 @@ impl Model {
         reason: OrderClosed,
         at: u64,
     ) -> Result<u128, Refusal> {
-        let prune_at = at + self.market.retention_s;
+        let prune_at = (at + self.market.retention_s).max(self.now + 1);
         let order = &mut self.entry_mut(order_id).order;
         order.phase = Phase::Closed { reason, closed_at: at, prune_at };
         let refunds = order.account.close();

@@ -41,7 +41,7 @@ impl Model {
         Ok(())
     }
 
-    /// Everything that is due for an order, T8 included.
+    /// Everything that is due for an order; T8 if it was closed before now.
     fn work(&mut self, id: u64) -> Result<(), Refusal> {
         self.advance(id)?;
         if matches!(self.orders[&id].order.phase, Phase::Closed { prune_at, .. } if prune_at <= self.now) {

@@ -81,9 +81,8 @@ fn run(model: &mut Model, block: &RawBlock, done: &Done) -> Result<(), String> {
             results.push(result);
         }
     }
-    let gas_used = done.results.iter().map(|result| result.gas_used).sum();
     let header = Block { height: block.height, time_s: block.time_s, hash: &block.hash };
-    let outcomes = model.block(&header, &txs, gas_used);
+    let outcomes = model.block(&header, &txs);
     for ((tx, outcome), result) in txs.iter().zip(&outcomes).zip(results) {
         if !tx.out_of_gas {
             same_outcome(tx, outcome, result)?;

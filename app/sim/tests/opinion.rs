@@ -606,3 +606,46 @@ fn parameters_change_under_way() {
     story.ok("bob", top_up("bob", first, 6));
     story.wait(120);
 }
+
+#[test]
+fn a_lease_keeps_the_costs_that_it_began_with() {
+    let mut story = Story::with_providers(|state| {
+        slow(state, 20);
+        state["kernel"]["params"]["max_billing_step_s"] = json!(10);
+        state["market"]["params"]["start_timeout_s_min"] = json!(50);
+        state["market"]["params"]["start_timeout_s_max"] = json!(60);
+    });
+    let change = |order: &mut MsgCreateOrder| {
+        (order.start_timeout_s, order.reclaim_min_s, order.deposit) = (60, 40, "40007".into());
+    };
+    let left = story.started(change);
+    let done = story.started(change);
+    let reported = story.started(change);
+    let mut params = story.params::<market::QueryParamsResponse>("market").params.unwrap();
+    (params.min_charge_s, params.lock_s) = (20, 10_000_000);
+    story.ok("alice", any(&market::MsgUpdateParams { authority: text("alice"), params: Some(params) }));
+
+    story.ok("tom", close(reported, TenantReason::NotDelivered));
+    assert_eq!(story.phase(reported), "open");
+    story.ok("tom", close(done, TenantReason::Done));
+    story.ok("ada", abandon("ada", left));
+    assert_eq!(story.phase(left), "open");
+    story.wait(80);
+}
+
+#[test]
+fn a_closed_order_that_is_not_kept_goes_in_the_next_block() {
+    let mut story = Story::with_providers(|state| {
+        for name in ["leases", "orders"] {
+            state["market"]["params"][format!("{name}_per_block_max")] = json!(1);
+        }
+        state["market"]["params"]["retention_s"] = json!(0);
+    });
+    let orders: Vec<_> = (0..4).map(|_| ("tom", vec![order(|order| order.ttl_s = 60)])).collect();
+    story.block(1, &orders);
+    story.ok("ada", story.bid("ada", 1, RATE));
+    story.wait(WINDOW_BLOCKS);
+    story.ok("ada", start("ada", 1));
+    story.wait(120);
+    assert_eq!(story.chain.export()["market"]["orders"], json!([]));
+}

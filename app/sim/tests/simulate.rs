@@ -9,7 +9,7 @@ use sim::simulate::{
 use underbid::execute::RawBlock;
 
 /// The seeds of the share, and the blocks of each.
-const SEEDS: std::ops::Range<u64> = 0..48;
+const SEEDS: std::ops::Range<u64> = 0..96;
 const BLOCKS: u64 = 300;
 
 /// What so few blocks need not reach: the parameters must ask for more stake between a bid and its improvement.

@@ -52,12 +52,18 @@ const BLOCK_BYTES_MAX: u64 = 100 * 1024 * 1024;
 #[derive(Clone)]
 pub struct Abci {
     app: Arc<App>,
+    chain_id: Option<String>,
 }
 
 impl Abci {
     /// The ABCI face of an application.
     pub fn new(app: Arc<App>) -> Self {
-        Self { app }
+        Self { app, chain_id: None }
+    }
+
+    /// The same for one chain: the genesis of another stops the node.
+    pub fn of_chain(self, chain_id: String) -> Self {
+        Self { chain_id: Some(chain_id), ..self }
     }
 
     fn bounds(&self, bytes: u64) -> Bounds {
@@ -85,6 +91,13 @@ impl Application for Abci {
 
     fn init_chain(&self, request: RequestInitChain) -> ResponseInitChain {
         let state = or_stop("reading the genesis document", genesis::parse_state(&request.app_state_bytes));
+        if let Some(expected) = self.chain_id.as_ref().filter(|expected| **expected != request.chain_id) {
+            let text = format!("it is for the chain {:?}, not for {expected:?}", request.chain_id);
+            or_stop(
+                "reading the genesis document",
+                Err::<(), _>(kernel::Error::from(kernel::Reject::invalid_request(text))),
+            );
+        }
         let initial_height = u64::try_from(request.initial_height).unwrap_or(1).max(1);
         let (time_s, _) = unix(request.time.map(|time| (time.seconds, time.nanos)));
         let app_hash = self.app.init_chain(&request.chain_id, initial_height, time_s, state);

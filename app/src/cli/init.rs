@@ -66,6 +66,11 @@ pub(super) fn run(context: &Context<'_>, args: &InitArgs) -> Result<(), Failure>
     Keyring::new(home, config.keyring).create()?;
     write(&home.join("config/app.toml"), &config::template(config.provenance()))?;
     if let Some(program) = &cometbft {
+        // CometBFT leaves a genesis that it finds, whose validator may be another than this home's key.
+        match fs::remove_file(config.genesis_file()) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e.into()),
+            _ => {}
+        }
         run_cometbft(program, home)?;
         point_to_application(&home.join("config/config.toml"), config)?;
     }

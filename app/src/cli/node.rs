@@ -34,7 +34,7 @@ pub(super) struct NodeFlags {
     /// How a log line is written: text or json
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
-    /// For how many past heights queries and proofs are served
+    /// For how many past heights queries are served, and proofs since the last start
     #[arg(long, value_name = "N")]
     history_heights: Option<String>,
     /// The most memory for proofs at past heights, in MiB

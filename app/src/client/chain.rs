@@ -263,10 +263,14 @@ impl Client {
         Ok(())
     }
 
-    /// Submits a transaction. Once it is accepted it waits in the mempool; one that the node has seen before is accepted.
+    /// Submits a transaction. Once it is accepted it waits in the mempool. One that the node has seen before is
+    /// [`Error::Known`]: an equal one of the same sequence, so that of two only one is executed.
     pub async fn broadcast(&self, tx: &SignedTx) -> Result<(), Error> {
         let rpc::Broadcast { code, codespace, log, .. } = match self.rpc.broadcast_tx_sync(&tx.bytes).await {
-            Err(rpc::Error::Refused { data, .. }) if data.contains(KNOWN_TRANSACTION) => return Ok(()),
+            Err(rpc::Error::Refused { data, .. }) if data.contains(KNOWN_TRANSACTION) => {
+                return Err(Error::Known { hash: tx.id() });
+            }
+            Err(source) if source.may_have_been_heard() => return Err(unknown(tx, source)),
             answer => answer?,
         };
         if code == 0 {
@@ -282,8 +286,12 @@ impl Client {
         let started = Instant::now();
         let mut asked = started;
         loop {
-            if let Some(inclusion) = self.rpc.tx(&tx.hash).await? {
-                return Ok(inclusion.into());
+            match self.rpc.tx(&tx.hash).await {
+                Ok(Some(inclusion)) => return Ok(inclusion.into()),
+                // A node that restarts answers again.
+                Err(rpc::Error::Http { .. }) if started.elapsed() < timeout => {}
+                Err(source) => return Err(unknown(tx, source)),
+                Ok(None) => {}
             }
             if started.elapsed() >= timeout {
                 return Err(Error::NotIncluded { hash: tx.id(), waited: timeout });
@@ -301,9 +309,12 @@ impl Client {
 
     /// What a block up to the present one made of a transaction; none where it is in none of them.
     async fn included_by_now(&self, tx: &SignedTx, timeout: Duration) -> Result<Option<Outcome>, Error> {
-        let height = self.rpc.height().await?;
-        self.rpc.wait_for_height(height.saturating_add(INDEX_LAG_BLOCKS), timeout).await?;
-        Ok(self.rpc.tx(&tx.hash).await?.map(Outcome::from))
+        let look = async {
+            let height = self.rpc.height().await?;
+            self.rpc.wait_for_height(height.saturating_add(INDEX_LAG_BLOCKS), timeout).await?;
+            self.rpc.tx(&tx.hash).await
+        };
+        look.await.map(|inclusion| inclusion.map(Outcome::from)).map_err(|source| unknown(tx, source))
     }
 
     /// Submits a transaction and waits for its block. One that fails there is refused, with its outcome.
@@ -423,6 +434,10 @@ impl Account {
     pub fn signer<'a>(&self, key: &'a Key) -> Signer<'a> {
         Signer { key, account_number: self.number, sequence: self.sequence }
     }
+}
+
+fn unknown(tx: &SignedTx, source: rpc::Error) -> Error {
+    Error::OutcomeUnknown { hash: tx.id(), source: Box::new(source) }
 }
 
 /// The outcome of a transaction that did what it should; a failed one is a refusal.

@@ -84,6 +84,17 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// The node may have acted on the call, though it did not say so.
+    pub fn may_have_been_heard(&self) -> bool {
+        match self {
+            Self::Http { source, .. } => !source.is_connect(),
+            Self::Answer { .. } | Self::TooLong { .. } => true,
+            Self::Refused { .. } | Self::Timeout { .. } => false,
+        }
+    }
+}
+
 /// reqwest's own text names the URL again and hides the reason in its sources.
 fn root_cause(error: &reqwest::Error) -> String {
     if error.is_timeout() {

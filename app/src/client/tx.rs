@@ -33,6 +33,8 @@ pub struct Draft {
     pub timeout_height: u64,
     /// The header time after which it is not good, for one that waits for no other of its signer; none: it is ordered.
     pub unordered_until: Option<Timestamp>,
+    /// From this time on it is in no block, though it is ordered; not used by one that is unordered.
+    pub timeout: Option<Timestamp>,
     /// The most gas that it may use.
     pub gas_limit: u64,
     /// What it pays, whatever gas is used: sorted by denom.
@@ -90,6 +92,7 @@ impl Draft {
             memo: body.memo,
             timeout_height: body.timeout_height,
             unordered_until: body.timeout_timestamp.filter(|_| body.unordered),
+            timeout: body.timeout_timestamp.filter(|_| !body.unordered),
             gas_limit: fee.gas_limit,
             fee: fee.amount,
             payer: fee.payer,
@@ -146,7 +149,7 @@ impl Draft {
             memo: self.memo.clone(),
             timeout_height: self.timeout_height,
             unordered: self.unordered_until.is_some(),
-            timeout_timestamp: self.unordered_until,
+            timeout_timestamp: self.unordered_until.or(self.timeout),
             ..TxBody::default()
         }
     }
@@ -342,6 +345,20 @@ mod tests {
         assert!(body.unordered);
         assert_eq!(body.timeout_timestamp, draft.unordered_until);
         assert_eq!(AuthInfo::decode(tx.auth_info_bytes.as_slice()).unwrap().signer_infos[0].sequence, 0);
+    }
+
+    #[test]
+    fn a_draft_that_was_made_elsewhere_keeps_its_timeouts() {
+        let at = Some(Timestamp { seconds: 1_000, nanos: 5 });
+        let drafts = [
+            Draft { timeout: at, timeout_height: 7, ..Draft::new(vec![any(&settle())]) },
+            Draft { unordered_until: at, ..Draft::new(vec![any(&settle())]) },
+        ];
+        for draft in drafts {
+            let body = Draft::from_tx(draft.unsigned_tx(&[4])).unwrap().body();
+            assert_eq!(body, draft.body());
+            assert_eq!(body.timeout_timestamp, at);
+        }
     }
 
     #[test]

@@ -139,10 +139,7 @@ fn undo_outside_the_window_is_deleted() {
     drop(store);
     // Five blocks of 600 records and 600 entries, each with two rows that list them.
     assert_eq!(undo_rows(home.path()), 5 * (600 * 2 + 2));
-    let database = raw(home.path());
-    let blocks = database.iterator_cf(database.cf_handle("meta").unwrap(), rocksdb::IteratorMode::Start);
-    assert_eq!(blocks.filter(|row| row.as_ref().unwrap().0.starts_with(b"block/")).count(), 6);
-    drop(database);
+    assert_eq!(block_rows(home.path()), 6);
     let store = RocksBackend::open(home.path(), options()).unwrap();
     for height in (35..40).rev() {
         assert_eq!(store.rollback(), Ok(height));
@@ -160,6 +157,73 @@ fn undo_outside_the_window_is_deleted() {
     }
     drop(store);
     assert_eq!(undo_rows(home.path()), 5 * (9_000 * 2 + 18));
+}
+
+/// A window that was shortened leaves more heights behind than a block works off; one that is made longer again before that
+/// shows what is still there.
+#[test]
+fn what_a_longer_window_kept_is_worked_off() {
+    let home = tempfile::tempdir().unwrap();
+    let open = |history| RocksBackend::open(home.path(), Options { history, ..unsynced() }).unwrap();
+    let store = open(200);
+    (1..=100).for_each(|height| commit(&store, height, 10).unwrap());
+    drop(store);
+    // Ten records and ten entries a height with the row that lists them; the first height has its three schemas besides.
+    assert_eq!((undo_rows(home.path()), block_rows(home.path())), (100 * 21 + 3, 100));
+    // To open it changes nothing yet.
+    drop(open(5));
+    assert_shows(&*open(200).view(Some(1)).unwrap(), &rows_at(1, 10), &[]);
+
+    let store = open(5);
+    commit(&store, 101, 10).unwrap();
+    drop(store);
+    // A block works off 16 rows of the list: heights 17 to 96 are left, beside the five above the oldest that can be read.
+    assert_eq!((undo_rows(home.path()), block_rows(home.path())), (85 * 21, 86));
+    let store = open(200);
+    assert!(store.view(Some(95)).is_err());
+    assert_shows(&*store.view(Some(96)).unwrap(), &rows_at(96, 10), &[]);
+    assert_eq!(store.rollback(), Ok(100));
+    drop(store);
+
+    let store = open(5);
+    (101..=110).for_each(|height| commit(&store, height, 10).unwrap());
+    drop(store);
+    assert_eq!((undo_rows(home.path()), block_rows(home.path())), (5 * 21, 6));
+    let store = open(200);
+    for height in (105..110).rev() {
+        assert_eq!(store.rollback(), Ok(height));
+        assert_shows(&*store.view(None).unwrap(), &rows_at(height, 10), &[]);
+    }
+    assert!(store.rollback().is_err());
+    commit(&store, 106, 10).unwrap();
+}
+
+/// RocksDB's own log is of bounded length and number, also when a home is only read.
+#[test]
+fn the_databases_own_log_is_bounded() {
+    let home = tempfile::tempdir().unwrap();
+    for _ in 0..8 {
+        commit_next(&RocksBackend::open(home.path(), unsynced()).unwrap());
+        drop(store::Archive::open(home.path()).unwrap());
+    }
+    let names = || fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let logs = names().filter(|name| name.to_str().unwrap().starts_with("LOG")).count();
+    assert!(logs <= 5, "{logs} of them");
+    let options = names().filter(|name| name.to_str().unwrap().starts_with("OPTIONS"));
+    let options = fs::read_to_string(home.path().join(options.max().unwrap())).unwrap();
+    assert!(options.contains("max_log_file_size=16777216\n"));
+}
+
+fn commit_next(store: &RocksBackend) {
+    let next = store.last().map_or(1, |(height, _)| height + 1);
+    commit(store, next, 3).unwrap();
+}
+
+/// The heights whose app hash is there.
+fn block_rows(home: &Path) -> usize {
+    let database = raw(home);
+    let rows = database.iterator_cf(database.cf_handle("meta").unwrap(), rocksdb::IteratorMode::Start);
+    rows.filter(|row| row.as_ref().unwrap().0.starts_with(b"block/")).count()
 }
 
 fn undo_rows(home: &Path) -> usize {

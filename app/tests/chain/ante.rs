@@ -395,6 +395,27 @@ fn the_base_fee_is_burned_and_the_rest_is_kept() {
 }
 
 #[test]
+fn no_message_takes_the_money_that_a_later_transaction_pays_with() {
+    let mut chain = TestChain::new();
+    let params = auth::params(&chain.ctx()).unwrap();
+    let base = auth::fees::base(&chain.ctx()).unwrap();
+    let first = chain.sign(&draft([&send("alice", "bob", PURSE - FEE)]), &["alice"]);
+    let (gas_limit, fee) = (params.max_block_gas - GAS, 100 * FEE);
+    let rest = Draft { gas_limit, fee: vec![coin("uflop", fee)], ..draft([&send("alice", "bob", 5)]) };
+    let second = chain.sign_ahead(&rest, &["alice"], 1);
+    for tx in [&first, &second] {
+        assert_eq!(chain.app().check_tx(tx, false).unwrap().code, 0, "its place in a block is taken");
+    }
+    let codes: Vec<_> = chain.block(&[first, second]).results.iter().map(|result| result.code).collect();
+    assert_eq!(codes, [5, 0]);
+    assert_eq!(chain.flop(&address("alice")), u128::from(PURSE - FEE - fee - 5));
+    // The block had no room for others, so its gas becomes dearer, though hardly any was used.
+    let dearer = auth::fees::next(base, gas_limit + GAS, params.max_block_gas, &params.fee);
+    assert!(dearer > base);
+    assert_eq!(auth::fees::base(&chain.ctx()).unwrap(), dearer);
+}
+
+#[test]
 fn a_transaction_may_still_be_in_the_block_of_its_last_height() {
     let mut chain = TestChain::new();
     let until = |chain: &TestChain, height| of(chain, "alice", |draft| draft.timeout_height = height);

@@ -21,7 +21,7 @@ use proto::{
 };
 use store::MemoryBackend;
 use tokio::{
-    io::AsyncReadExt as _,
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     sync::{mpsc, oneshot},
     time,
@@ -359,6 +359,57 @@ async fn a_connection_too_many_waits_until_another_one_ends() {
     assert_eq!(served.code().await, Code::Ok, "the others don't");
     drop(idle);
     time::timeout(Duration::from_secs(30), asked).await.unwrap().unwrap();
+    served.stop().await;
+}
+
+/// What an HTTP/2 client sends that asks for bob's balance and takes no byte of an answer's body (RFC 9113).
+fn deaf_request() -> Vec<u8> {
+    let frame = |kind: u8, flags: u8, stream: u32, payload: &[u8]| {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+    };
+    let header = |(name, value): (&str, &str)| {
+        let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+        [vec![0], text(name), text(value)].concat()
+    };
+    let headers = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", BALANCE),
+        (":authority", "node"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+    ];
+    let message = balance_of("bob").encode_to_vec();
+    let message = [&[0][..], &u32::try_from(message.len()).unwrap().to_be_bytes(), &message].concat();
+    let no_window = [&4_u16.to_be_bytes()[..], &0_u32.to_be_bytes()].concat();
+    [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        frame(4, 0, 0, &no_window),
+        frame(1, 4, 1, &headers.map(header).concat()),
+        frame(0, 1, 1, &message),
+    ]
+    .concat()
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_keeps_its_place_until_its_connection_is_cut() {
+    let chain = TestChain::new();
+    let (answer, soon) = (Duration::from_secs(1), Duration::from_millis(300));
+    let served = Served::new(chain.app(), Limits { admitted: 1, answer, ..Limits::default() }).await;
+    let mut deaf = TcpStream::connect(&served.address).await.unwrap();
+    deaf.write_all(&deaf_request()).await.unwrap();
+    time::sleep(soon).await;
+    assert_eq!(served.code().await, Code::ResourceExhausted, "the answer waits to be read");
+    let mut received = Vec::new();
+    // A reset may take the place of an end.
+    time::timeout(Duration::from_secs(30), deaf.read_to_end(&mut received)).await.unwrap().ok();
+    let given_back = async {
+        while served.code().await != Code::Ok {
+            time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    time::timeout(Duration::from_secs(30), given_back).await.unwrap();
     served.stop().await;
 }
 

@@ -27,6 +27,10 @@ pub struct Node {
     rivals: u64,
     /// Transactions that the mempool refused, by code.
     refused: Vec<u32>,
+    /// It makes no block of what waits.
+    stands_still: bool,
+    /// Why it can't say where a transaction is.
+    unindexed: Option<&'static str>,
 }
 
 /// A node that answers on loopback until it is dropped.
@@ -46,6 +50,8 @@ impl Running {
             included: BTreeMap::new(),
             rivals,
             refused: Vec::new(),
+            stands_still: false,
+            unindexed: None,
         };
         let node = Arc::new(Mutex::new(node));
         let runtime =
@@ -55,6 +61,16 @@ impl Running {
         let router = Router::new().route("/", post(answer)).with_state(Arc::clone(&node));
         runtime.spawn(async move { axum::serve(listener, router).await });
         Self { node, url, _runtime: runtime }
+    }
+
+    /// From now on it makes no block.
+    pub fn stand_still(&self) {
+        self.node.lock().unwrap().stands_still = true;
+    }
+
+    /// From now on it can't say where a transaction is.
+    pub fn index_nothing(&self) {
+        self.node.lock().unwrap().unindexed = Some("transaction indexing is disabled");
     }
 
     /// The codes of what the mempool refused.
@@ -72,20 +88,18 @@ async fn answer(State(node): State<Arc<Mutex<Node>>>, Json(call): Json<Value>) -
     let mut node = node.lock().unwrap();
     let params = &call["params"];
     let result = match call["method"].as_str().unwrap() {
-        "status" => node.status(),
-        "abci_info" => node.info(),
-        "abci_query" => node.query(params),
+        "status" => Ok(node.status()),
+        "abci_info" => Ok(node.info()),
+        "abci_query" => Ok(node.query(params)),
         "broadcast_tx_sync" => node.broadcast(&bytes(&params["tx"])),
-        "tx" => match node.inclusion(&bytes(&params["hash"])) {
-            Some(inclusion) => inclusion,
-            None => {
-                let error = json!({ "code": -32603, "message": "Internal error", "data": "tx not found" });
-                return Json(json!({ "jsonrpc": "2.0", "id": call["id"], "error": error }));
-            }
-        },
+        "tx" => node.inclusion(&bytes(&params["hash"])),
         other => panic!("{other} is not answered here"),
     };
-    Json(json!({ "jsonrpc": "2.0", "id": call["id"], "result": result }))
+    let (field, value) = match result {
+        Ok(result) => ("result", result),
+        Err(data) => ("error", json!({ "code": -32603, "message": "Internal error", "data": data })),
+    };
+    Json(json!({ "jsonrpc": "2.0", "id": call["id"], field: value }))
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
@@ -116,18 +130,21 @@ impl Node {
     }
 
     /// Where a transaction is; then the chain goes on if something waits.
-    fn inclusion(&mut self, hash: &[u8]) -> Option<Value> {
+    fn inclusion(&mut self, hash: &[u8]) -> Result<Value, &'static str> {
+        if let Some(why) = self.unindexed {
+            return Err(why);
+        }
         let inclusion = self.included.get(hash).cloned();
         self.go_on();
-        inclusion
+        inclusion.ok_or("tx not found")
     }
 
     /// A block of what waits.
     fn go_on(&mut self) {
-        let txs = std::mem::take(&mut self.pending);
-        if txs.is_empty() {
+        if self.stands_still || self.pending.is_empty() {
             return;
         }
+        let txs = std::mem::take(&mut self.pending);
         let results = self.chain.block(&txs).results;
         for (index, (tx, result)) in txs.iter().zip(results).enumerate() {
             let hash = Sha256::digest(tx).to_vec();
@@ -155,7 +172,7 @@ impl Node {
         if path == ACCOUNT && self.rivals > 0 {
             self.rivals -= 1;
             let rival = self.chain.sign(&draft([&send("alice", "carol", 1)]), &["alice"]);
-            assert_eq!(self.broadcast(&rival)["code"], 0);
+            assert_eq!(self.broadcast(&rival).unwrap()["code"], 0);
         }
         json!({ "response": {
             "code": response.code, "codespace": response.codespace, "log": response.log,
@@ -163,7 +180,10 @@ impl Node {
         }})
     }
 
-    fn broadcast(&mut self, tx: &[u8]) -> Value {
+    fn broadcast(&mut self, tx: &[u8]) -> Result<Value, &'static str> {
+        if self.pending.iter().any(|pending| pending == tx) {
+            return Err("tx already exists in cache");
+        }
         let checked = self.chain.abci().check_tx(RequestCheckTx { tx: tx.to_vec().into(), r#type: 0 });
         if checked.code == 0 {
             self.pending.push(tx.to_vec());
@@ -171,6 +191,6 @@ impl Node {
             self.refused.push(checked.code);
         }
         let hash = hex::encode_upper(Sha256::digest(tx));
-        json!({ "code": checked.code, "codespace": checked.codespace, "log": checked.log, "hash": hash })
+        Ok(json!({ "code": checked.code, "codespace": checked.codespace, "log": checked.log, "hash": hash }))
     }
 }

@@ -87,3 +87,30 @@ fn what_a_block_would_refuse_is_not_sent_and_named_by_module_and_code() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(String::from_utf8_lossy(&output.stdout).contains("gas used"));
 }
+
+#[test]
+fn two_equal_payments_in_one_block_are_not_both_reported_as_made() {
+    let sender = Sender::new(0);
+    sender.node.stand_still();
+    let flags = ["--broadcast", "sync", "--gas", "200000"];
+    let output = sender.send("5uflop", &flags);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let output = sender.send("5uflop", &flags);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("nothing new was sent"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_node_that_can_not_say_what_became_of_a_transaction_does_not_hide_its_hash() {
+    let sender = Sender::new(0);
+    sender.node.index_nothing();
+    let output = sender.send("5uflop", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = stderr(&output);
+    let words = [
+        "what became of the transaction ",
+        "transaction indexing is disabled",
+        "it may still get into a block",
+    ];
+    assert!(words.iter().all(|word| error.contains(word)), "{error}");
+}

@@ -225,6 +225,10 @@ impl Board {
             self.count_market(name, facts);
         } else if let Some(name) = event.kind.strip_prefix("underbid.provider.v1.Event") {
             self.count_provider(name, facts);
+        } else if event.kind == "underbid.escrow.v1.EventAccountFined" {
+            if let Some(order) = self.orders.get_mut(&facts.number("order_id")) {
+                order.fined += facts.amount("amount");
+            }
         } else if event.kind.starts_with("underbid.kernel.") {
             let attributes = event.attributes.iter().map(|a| format!("{}={}", a.key, a.value));
             self.say(format!("{}: {}", event.kind, attributes.collect::<Vec<_>>().join(" ")));

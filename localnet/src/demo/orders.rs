@@ -109,6 +109,8 @@ pub struct OrderView {
     pub money: Money,
     /// What was added later, in ucredit.
     pub added: u128,
+    /// What the windows of further rounds cost, and fines, in ucredit.
+    pub fined: u128,
     /// Why it ended, and what went back, in ucredit.
     pub closed: Option<(String, u128)>,
 }

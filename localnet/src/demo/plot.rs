@@ -147,7 +147,8 @@ pub fn plans() -> Vec<Plan> {
         count: 2,
         ceiling_hourly: 1_100_000,
         duration_s: 8,
-        deposit_s: 60,
+        // Another round costs another window.
+        deposit_s: 160,
         rounds: 2,
         fate: Fate::NeverStarted,
         ..plan.clone()
@@ -158,7 +159,8 @@ pub fn plans() -> Vec<Plan> {
         ceiling_hourly: 2_200_000,
         zones: EUROPE,
         duration_s: 16,
-        deposit_s: 60,
+        // Another round costs another window.
+        deposit_s: 160,
         rounds: 2,
         fate: Fate::Reclaimed,
         ..plan.clone()

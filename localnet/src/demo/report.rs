@@ -97,10 +97,11 @@ fn write_order(f: &mut fmt::Formatter<'_>, order: &OrderRow) -> fmt::Result {
     }
     writeln!(
         f,
-        "     {closed}: {} deposited, {} added, {} paid, {} back",
+        "     {closed}: {} deposited, {} added, {} paid, {} for further rounds, {} back",
         units(order.deposit),
         units(order.added),
         units(order.paid),
+        units(order.fined),
         units(order.refunded)
     )
 }

@@ -71,7 +71,10 @@ impl Sender {
 
     /// Turns to the next node if the failure is that this one does not answer.
     pub fn turn_away(&self, error: &chain::Error) {
-        if matches!(error, chain::Error::Rpc(_) | chain::Error::NotIncluded { .. }) {
+        if matches!(
+            error,
+            chain::Error::Rpc(_) | chain::Error::NotIncluded { .. } | chain::Error::OutcomeUnknown { .. }
+        ) {
             self.current.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -82,6 +82,8 @@ pub struct OrderRow {
     pub added: u128,
     /// What was paid, in ucredit.
     pub paid: u128,
+    /// What the windows of further rounds cost, and fines, in ucredit.
+    pub fined: u128,
     /// What went back in the end, in ucredit.
     pub refunded: u128,
     /// Why it ended.
@@ -214,10 +216,10 @@ impl OrderRow {
             problems.push(format!("order {id}: the provider that failed won again"));
         }
         let spent: u128 = self.rounds.iter().map(|round| round.gross).sum();
-        if self.deposit + self.added != spent + self.refunded {
+        if self.deposit + self.added != spent + self.fined + self.refunded {
             problems.push(format!(
-                "order {id}: deposits of {} + {} are not {spent} paid and {} refunded",
-                self.deposit, self.added, self.refunded
+                "order {id}: deposits of {} + {} are not {spent} paid, {} for windows and fines, and {} refunded",
+                self.deposit, self.added, self.fined, self.refunded
             ));
         }
         if fate == Fate::ToppedUp && self.added == 0 {
@@ -261,6 +263,7 @@ async fn orders(stage: &Stage) -> Result<Vec<OrderRow>, Error> {
             ceiling: view.ceiling,
             deposit: view.deposit,
             added: view.added,
+            fined: view.fined,
             refunded,
             closed,
             rounds,

@@ -29,11 +29,11 @@ pub fn required(base: Dec, gas_limit: u64) -> Result<Amount, Overflow> {
     base.mul_ceil(Amount::from(gas_limit))
 }
 
-/// Moves the price after a block that used this much gas.
-pub fn end_block(ctx: &mut Ctx, gas_used: u64) -> Result<()> {
+/// Moves the price after a block whose transactions paid for this much gas: what a block has no room for is asked for, not used.
+pub fn end_block(ctx: &mut Ctx, gas_paid: u64) -> Result<()> {
     let params = params(ctx)?;
     let before = base(ctx)?;
-    let after = next(before, gas_used, params.max_block_gas, &params.fee);
+    let after = next(before, gas_paid, params.max_block_gas, &params.fee);
     if after == before {
         return Ok(());
     }
@@ -42,13 +42,13 @@ pub fn end_block(ctx: &mut Ctx, gas_used: u64) -> Result<()> {
 
 /// The price after a block: it moves in proportion to how far the block was from half full, by at most 1/8 or the
 /// smallest step, and stays between floor and ceiling.
-pub fn next(price: Dec, gas_used: u64, max_block_gas: u64, fee: &FeeParams) -> Dec {
+pub fn next(price: Dec, gas_paid: u64, max_block_gas: u64, fee: &FeeParams) -> Dec {
     let target = u128::from(max_block_gas / 2).max(1);
-    let used = u128::from(gas_used).min(target.saturating_mul(2));
+    let paid = u128::from(gas_paid).min(target.saturating_mul(2));
     let step =
-        num::mul_floor(price.atomics(), used.abs_diff(target), target.saturating_mul(CHANGE_DENOMINATOR));
+        num::mul_floor(price.atomics(), paid.abs_diff(target), target.saturating_mul(CHANGE_DENOMINATOR));
     let step = step.unwrap_or(0).max(STEP_MIN.atomics());
-    let moved = match used.cmp(&target) {
+    let moved = match paid.cmp(&target) {
         std::cmp::Ordering::Greater => price.atomics().saturating_add(step),
         std::cmp::Ordering::Equal => price.atomics(),
         std::cmp::Ordering::Less => price.atomics().saturating_sub(step),

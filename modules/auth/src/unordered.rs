@@ -1,16 +1,18 @@
 //! Unordered transactions: each (account, timeout) is used once, and is on record for as long as it could be used again.
 
-use kernel::{Address, At, Cost, Ctx, Header, Reject, Result};
+use kernel::{Address, At, Cost, Ctx, Fatal, Header, Key as _, Reject, Result};
 
 use crate::{
     Account, Error, get,
     params::params,
     set,
-    state::UNORDERED,
+    state::{EXPIRIES, RETRIES, UNORDERED},
     types::{Unordered, UnorderedKey},
 };
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
+/// How many entries of the queue are looked at together: a block that has drained it steps over what it drained.
+const DUE_AT_ONCE: u32 = 256;
 /// What forgetting one costs later, paid when it is recorded.
 pub const EXPIRY_GAS: u64 = 10_000;
 
@@ -48,7 +50,9 @@ pub fn claim(ctx: &mut Ctx, mut account: Account, timeout_nanos: u64) -> Result<
 
 /// Removes the account's oldest record if that one has timed out; the caller counts it.
 fn forget_oldest(ctx: &mut Ctx, address: &Address) -> Result<bool> {
-    let oldest = UNORDERED.page(ctx, address, None, 1)?;
+    let Some(timeout_nanos) = oldest_past(ctx)? else { return Ok(false) };
+    let from = (*address, timeout_nanos).to_bytes();
+    let oldest = UNORDERED.page(ctx, address, Some(&from), 1)?;
     match oldest.items.first() {
         Some((key, _)) if expiry(key.1) <= ctx.block.time => {
             let key = *key;
@@ -57,6 +61,22 @@ fn forget_oldest(ctx: &mut Ctx, address: &Address) -> Result<bool> {
         }
         _ => Ok(false),
     }
+}
+
+/// A timeout, in nanoseconds, that no record on file is below; `None`: none has timed out. Whoever sends a transaction has not
+/// paid yet when this is asked, and below it an account may have any number of removed records that the database still
+/// steps over.
+fn oldest_past(ctx: &Ctx) -> Result<Option<u64>, Fatal> {
+    // One on hold waits for a height, whatever its timeout.
+    if RETRIES.first(ctx)?.is_some() {
+        return Ok(Some(0));
+    }
+    if EXPIRIES.backlog(ctx, ctx.block.time, DUE_AT_ONCE)? == 0 {
+        return Ok(None);
+    }
+    // The earliest timeout that has this expiry.
+    let timeout = |second: At<Header>| second.saturating_minus(1).value().saturating_mul(NANOS_PER_SECOND);
+    Ok(EXPIRIES.first(ctx)?.map(timeout))
 }
 
 /// Forgets one that has timed out.

@@ -75,7 +75,8 @@ pub fn settle_final(ctx: &mut Ctx, account: &mut Account, as_of: At<Billing>) ->
     pay(ctx, account.order, payment)
 }
 
-/// Fines the account: up to `amount` goes to the market. Returns what left the account.
+/// Fines the account, or takes the price of another round's window: up to `amount` goes to the market. Returns what left the
+/// account.
 pub fn fine(ctx: &mut Ctx, account: &mut Account, amount: Amount) -> Result<Amount> {
     let fined = account.take_fine(amount);
     if fined.is_zero() {

@@ -40,7 +40,7 @@ kernel::record! {
         pub deposited_total: Amount = 5,
         /// All that went back to depositors.
         pub refunded_total: Amount = 6,
-        /// All that was fined.
+        /// All that was fined or paid for windows of further rounds.
         pub fined_total: Amount = 7,
         /// All that was paid for use, the fee included.
         pub spent_total: Amount = 8,

@@ -43,7 +43,8 @@ pub fn backlogs(ctx: &Ctx) -> Result<[(&'static str, u32); 3], kernel::Fatal> {
     ])
 }
 
-/// Does everything that is due for an order, its deletion included: what the queues of orders and leases call.
+/// Does what is due for an order, or deletes it if it was closed before: what the queues of orders and leases call. One that
+/// closes here is deleted later than now ([`close_order`]), so never by the same item.
 pub(crate) fn work(ctx: &mut Ctx, id: &OrderId) -> Result<()> {
     let Some(order) = advance(ctx, *id)? else { return Ok(()) };
     match order.next() {

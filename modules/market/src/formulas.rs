@@ -46,11 +46,16 @@ pub fn for_seconds_floor(rate: u128, seconds: u32) -> Result<Amount, Overflow> {
     mul_floor(rate, u128::from(seconds), E18).and_then(Amount::new)
 }
 
-/// What an order costs, in ucredit: at least what its units cost at the ceiling in `window_block_s` seconds for each block of
-/// its window, since its auction holds the units of whoever bids for so long.
-pub fn order_fee(terms: &Terms, params: &Params) -> Result<Amount, Overflow> {
+/// What each round's window costs an order, in ucredit: what its units cost at the ceiling in `window_block_s` seconds for
+/// each block of it, since the auction holds the units of whoever bids for so long.
+pub fn window_price(terms: &Terms, params: &Params) -> Result<Amount, Overflow> {
     let seconds = terms.window_blocks.saturating_mul(params.window_block_s);
-    Ok(for_seconds_ceil(terms.rate_max(), seconds)?.max(params.order_fee))
+    for_seconds_ceil(terms.rate_max(), seconds)
+}
+
+/// What an order costs when it is created, in ucredit: the price of its first window, and at least the parameter.
+pub fn order_fee(terms: &Terms, params: &Params) -> Result<Amount, Overflow> {
+    Ok(window_price(terms, params)?.max(params.order_fee))
 }
 
 /// What not starting costs, in uflop. It follows the ceiling, so a low bid that never starts is not cheap.

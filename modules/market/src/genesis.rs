@@ -1,11 +1,13 @@
 //! The module's part of the genesis document: its whole state but what follows from it. `init` takes what `export` gives.
 
-use kernel::{Address, Amount, Broken, Ctx, Error, Reject, Result, chain, chain::Schema};
+use kernel::{
+    Address, Amount, Broken, Ctx, Error, ONE_PPM, Reject, Result, chain, chain::Schema, num::product_le,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     SCHEMA_VERSION, invariants,
-    params::Params,
+    params::{BIDS_LIMIT, LIST_LIMIT, Params},
     state::{AUCTIONS, AWARDS, BIDS, ENDED_LEASES, ORDERS, PARAMS, SCHEMA, TOTALS, book},
     types::{Auction, Award, Bid, EndedLease, Order, OrderId, Round, Totals},
 };
@@ -75,7 +77,8 @@ pub(crate) fn init(ctx: &mut Ctx, genesis: Genesis) -> Result<()> {
     for (row, order) in genesis.orders.into_iter().enumerate() {
         let known = (1..=totals.last_order).contains(&order.id) && !ORDERS.has(ctx, &order.id)?;
         expect(known, || format!("orders[{row}].id: expected each number once, 1 to last_order"))?;
-        init_order(ctx, order, &mut totals)?;
+        check_row(&order).map_err(|what| Reject::invalid_request(format!("orders[{row}].{what}")))?;
+        init_order(ctx, order, &genesis.params, &mut totals)?;
     }
     TOTALS.set(ctx, &totals)?;
     invariants::full(ctx).map_err(|broken| match broken {
@@ -84,7 +87,43 @@ pub(crate) fn init(ctx: &mut Ctx, genesis: Genesis) -> Result<()> {
     })
 }
 
-fn init_order(ctx: &mut Ctx, row: OrderRow, totals: &mut Totals) -> Result<()> {
+/// What no parameters could have let an order become: longer lists than due work on it has gas for, or a ceiling that no
+/// stream can have.
+fn check_row(row: &OrderRow) -> Result<(), String> {
+    let (order, terms) = (&row.order, &row.order.terms);
+    let sound = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
+    sound((1..=LIST_LIMIT).contains(&terms.rounds), "order.terms.rounds: expected 1 to 64")?;
+    sound(at_most(terms.zones.len(), LIST_LIMIT), "order.terms.zones: expected at most 64")?;
+    sound(terms.count > 0, "order.terms.count: expected above 0")?;
+    let rate_fits = product_le(terms.max_unit_rate, u128::from(terms.count), escrow::RATE_MAX, 1);
+    sound(
+        terms.max_unit_rate > 0 && rate_fits,
+        "order.terms.max_unit_rate: expected above 0, and with count at most 10^28",
+    )?;
+    sound(
+        terms.weights.iter().all(|weight| *weight <= ONE_PPM),
+        "order.terms.weights: expected at most 1000000 each",
+    )?;
+    sound(at_most(row.bids.len(), BIDS_LIMIT), "bids: expected at most 40")?;
+    let mut before = 0;
+    for (place, RoundRow { round, award, .. }) in row.rounds.iter().enumerate() {
+        if *round <= before || *round > order.round {
+            let round_max = order.round;
+            return Err(format!("rounds[{place}].round: expected 1 to {round_max}, ascending"));
+        }
+        if !at_most(award.rows.len(), BIDS_LIMIT) {
+            return Err(format!("rounds[{place}].award.rows: expected at most 40"));
+        }
+        before = *round;
+    }
+    Ok(())
+}
+
+fn at_most(length: usize, max: u32) -> bool {
+    u32::try_from(length).is_ok_and(|length| length <= max)
+}
+
+fn init_order(ctx: &mut Ctx, row: OrderRow, params: &Params, totals: &mut Totals) -> Result<()> {
     let id = row.id;
     escrow::import(ctx, &row.order.account)?;
     if let Some(lease) = row.order.lease() {
@@ -103,8 +142,11 @@ fn init_order(ctx: &mut Ctx, row: OrderRow, totals: &mut Totals) -> Result<()> {
     }
     let Some(auction) = row.auction else { return Ok(()) };
     // The seeds of the old chain are gone: an auction that ran out undecided is decided by the first block of the new one,
-    // which takes no bid for it.
-    let close_height = auction.close_height.max(ctx.block.height);
+    // which takes no bid for it. Nor may one wait for the heights of an old chain that the new one begins far below: it runs
+    // at most as long as an auction whose first bid, or last extension, is of the first block.
+    let blocks_max = u64::from(row.order.terms.window_blocks.max(params.soft_blocks.saturating_add(1)));
+    let first = ctx.block.height;
+    let close_height = auction.close_height.max(first).min(first.saturating_plus(blocks_max));
     AUCTIONS.create(ctx, &id, &Auction { close_height, ..auction }).map(drop)
 }
 

@@ -11,7 +11,7 @@
 //! block to snipe. Effective price = price x what the bidder's weighted drawbacks make of it; the winner is drawn among the
 //! bids within a band above the best, by a seed that nobody knew when bidding. The winner confirms the start, and the
 //! stream runs until the money, the duration or one of the two ends it. A provider that fails is slashed, and the order is
-//! auctioned again without it.
+//! auctioned again without it, at the price of another window.
 //!
 //! | message (signer) | from -> to | event |
 //! |---|---|---|

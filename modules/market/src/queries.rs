@@ -13,7 +13,7 @@ use crate::{
     state::{
         self, AUCTIONS, AWARDS, BIDS, BIDS_BY_PROVIDER, ENDED_BY_PROVIDER, ENDED_BY_TENANT, ENDED_LEASES,
         HELD, LEASES_BY_PROVIDER, LEASES_BY_TENANT, ORDERS, ORDERS_BY_CLASS, ORDERS_BY_STATE,
-        ORDERS_BY_TENANT,
+        ORDERS_BY_STATE_AND_CLASS, ORDERS_BY_TENANT,
     },
     types::{Order, OrderId, OrderState, Phase, Round},
 };
@@ -74,9 +74,10 @@ fn orders(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
     let (keys, pagination) = query::paged(asked.pagination, |from, limit| match (&tenant, state) {
         (Some(tenant), _) => ORDERS.by(ctx, ORDERS_BY_TENANT, tenant, from, limit),
         (None, Some(state)) if class > 0 => {
-            ORDERS.by(ctx, ORDERS_BY_CLASS, &(state.number(), class), from, limit)
+            ORDERS.by(ctx, ORDERS_BY_STATE_AND_CLASS, &(state.number(), class), from, limit)
         }
         (None, Some(state)) => ORDERS.by(ctx, ORDERS_BY_STATE, &state.number(), from, limit),
+        (None, None) if class > 0 => ORDERS.by(ctx, ORDERS_BY_CLASS, &class, from, limit),
         (None, None) => keys_of(ORDERS.page(ctx, &(), from, limit)?),
     })?;
     let mut orders = Vec::with_capacity(keys.len());
@@ -122,8 +123,9 @@ fn bids_by_provider(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
     Ok(pb::QueryBidsByProviderResponse { bids, pagination: Some(pagination) }.encode_to_vec())
 }
 
-/// What a bid, or an improvement where the provider has a bid, would be worth now, and the first guard that refuses it:
-/// the guards are those of the messages, asked in the name of the provider's owner.
+/// What a bid, or an improvement where the provider has a bid, would be worth, and the first guard that refuses it: the
+/// guards are those of the messages, asked in the name of the provider's owner, in the next block, which is the first that
+/// can have it.
 fn quote_bid(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
     let asked: pb::QueryQuoteBidRequest = query::request(bytes)?;
     let (id, order) = (asked.order_id, load(ctx, asked.order_id)?);
@@ -132,6 +134,7 @@ fn quote_bid(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
         provider::get(ctx, &owner)?.ok_or_else(|| Status::not_found(format!("{owner} is not a provider")))?;
     let reclaim_s = if asked.reclaim_s == 0 { order.terms.reclaim_min_s } else { asked.reclaim_s };
     let (params, stake) = (state::params(ctx)?, provider::params(ctx)?);
+    let height = ctx.block.height.saturating_plus(1);
     let msg = CreateBid {
         provider: owner,
         order: id,
@@ -143,14 +146,14 @@ fn quote_bid(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
     let own = book.iter().find(|(provider, _)| *provider == owner).map(|(_, bid)| bid);
     let mut bid = appraise(ctx, &provider, &order.terms, &msg, &params, &stake)?;
     let checked = match own {
-        None => check_create(ctx, owner, &msg, Some(order)),
+        None => check_create(ctx, owner, &msg, Some(order), height),
         Some(own) => {
             let terms = &order.terms;
             bid.lock =
                 formulas::lock(terms, msg.unit_rate, own.bond, &params, &stake).map_err(KernelError::from)?;
             (bid.parts, bid.multiplier_ppm, bid.bond) = (own.parts, own.multiplier_ppm, own.bond);
             let improve = ImproveBid { provider: owner, order: id, unit_rate: msg.unit_rate };
-            check_improve(ctx, owner, &improve, Some(order))
+            check_improve(ctx, owner, &improve, Some(order), height)
         }
     };
     let ahead =

@@ -31,7 +31,9 @@ pub const AWARDS: Map<(OrderId, Round), Award> = Map::new(STORE, 7);
 /// Orders by state.
 pub(crate) const ORDERS_BY_STATE: u8 = 0x10;
 /// Orders by state and class.
-pub(crate) const ORDERS_BY_CLASS: u8 = 0x18;
+pub(crate) const ORDERS_BY_STATE_AND_CLASS: u8 = 0x18;
+/// Orders by class.
+pub(crate) const ORDERS_BY_CLASS: u8 = 0x19;
 /// Orders by tenant.
 pub(crate) const ORDERS_BY_TENANT: u8 = 0x11;
 /// Orders with a live lease, by its tenant.
@@ -63,7 +65,8 @@ pub(crate) const HELD_SEEDS: DueQueue<Height, OrderId, Auction> = DueQueue::new(
 impl Indexed<OrderId> for Order {
     fn derive(&self, _: &OrderId, out: &mut Derived) {
         out.index(ORDERS_BY_STATE, &self.state().number());
-        out.index(ORDERS_BY_CLASS, &(self.state().number(), self.terms.class_id));
+        out.index(ORDERS_BY_STATE_AND_CLASS, &(self.state().number(), self.terms.class_id));
+        out.index(ORDERS_BY_CLASS, &self.terms.class_id);
         out.index(ORDERS_BY_TENANT, &self.tenant);
         if let Phase::Leased(lease) = &self.phase {
             out.index(LEASES_BY_TENANT, &self.tenant);

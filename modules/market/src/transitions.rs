@@ -95,7 +95,8 @@ fn outcome(reason: LeaseEnd, terms: &Terms, gross: Amount) -> Option<Outcome> {
 }
 
 /// Where an order goes after a lease that the chain or its provider ended at `at`: it is complete, or it is auctioned
-/// again without that provider while there are rounds and money for it.
+/// again without that provider while there are rounds and money for it, which pays for its next window as the order fee has
+/// for the first.
 pub(crate) fn after_lease(
     ctx: &mut Ctx,
     id: OrderId,
@@ -117,9 +118,13 @@ pub(crate) fn after_lease(
         return close_order(ctx, id, order, OrderEnd::RoundsExhausted, at);
     }
     let reserve = formulas::for_seconds_ceil(order.terms.rate_max(), params.reserve_s());
-    if order.account.balance < reserve.unwrap_or(Amount::MAX) {
+    let price = formulas::window_price(&order.terms, &params).unwrap_or(Amount::MAX);
+    let needed = reserve.and_then(|reserve| reserve.plus(price));
+    if order.account.balance < needed.unwrap_or(Amount::MAX) {
         return close_order(ctx, id, order, OrderEnd::Underfunded, at);
     }
+    // As the order fee pays for the first window: whoever ends rounds for nothing could hold others' units for one price.
+    escrow::fine(ctx, &mut order.account, price)?;
     order.barred.push(provider);
     order.round = order.round.saturating_add(1);
     reopen(ctx, id, order);
@@ -133,7 +138,8 @@ pub(crate) fn reopen(ctx: &mut Ctx, id: OrderId, order: &mut Order) {
     ctx.emit(&OrderReopened { order_id: id, round: order.round, expires_at });
 }
 
-/// Ends an order: its money goes back, and it is kept for a while.
+/// Ends an order: its money goes back, and it is kept for a while, in any case past now: refunds to all depositors and the
+/// deletion of all rounds would not fit the gas of one item, so it is another one that deletes it.
 pub(crate) fn close_order(
     ctx: &mut Ctx,
     id: OrderId,
@@ -143,7 +149,8 @@ pub(crate) fn close_order(
 ) -> Result<()> {
     let retention_s = state::params(ctx)?.retention_s;
     let refunded = escrow::close(ctx, &mut order.account)?;
-    let prune_at = closed_at.saturating_plus(u64::from(retention_s));
+    let prune_at =
+        closed_at.saturating_plus(u64::from(retention_s)).max(ctx.block.billing.saturating_plus(1));
     order.phase = Phase::Closed(Closed { reason, closed_at, prune_at });
     ctx.emit(&OrderClosed { order_id: id, reason, refunded, closed_at });
     Ok(())

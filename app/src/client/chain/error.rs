@@ -52,8 +52,24 @@ pub enum Error {
     Refused(Box<Refusal>),
     /// The node's mempool took it and dropped it later, because what came before it made it invalid. It is in no block so
     /// far; unless its sequence is used up, a node that still holds it may propose it.
-    #[error("the node took the transaction and dropped it later, as a new one would be {0}")]
+    #[error("the node took the transaction {} and dropped it later, as a new one would be {_0}", _0.hash)]
     Dropped(Box<Refusal>),
+    /// The node holds this very transaction, to the byte, as an equal one of the same sequence was submitted before.
+    #[error(
+        "the node holds this very transaction already, {hash}: nothing new was sent; for a second one wait until it is in a block"
+    )]
+    Known {
+        /// The hash in upper-case hexadecimal.
+        hash: String,
+    },
+    /// The node may have taken the transaction, and then did not say what became of it.
+    #[error("what became of the transaction {hash} is not known: {source}; it may still get into a block")]
+    OutcomeUnknown {
+        /// The hash in upper-case hexadecimal.
+        hash: String,
+        /// What the node answered instead.
+        source: Box<rpc::Error>,
+    },
     /// The transaction was not in a block in time. It may still get there.
     #[error("the transaction {hash} was not in a block within {waited:?}; it may still get there")]
     NotIncluded {

@@ -23,6 +23,9 @@ pub(super) struct Database {
 const WRITE_BUFFER_BYTES: usize = 64 << 20;
 /// Log files up to this size are replayed at a start, about a second's work.
 const LOG_BYTES_MAX: u64 = 128 << 20;
+/// Of RocksDB's own log, and how many of them are kept: a node that runs for a year must not fill the disk with it.
+const OWN_LOG_BYTES_MAX: usize = 16 << 20;
+const OWN_LOGS_MAX: usize = 4;
 /// Files that are open at once; far below the usual limit of 1,024 descriptors of a process that also serves clients.
 const OPEN_FILES_MAX: i32 = 512;
 /// Bloom filters of 10 bits a key let a read of an absent key miss a file with 99 % certainty.
@@ -34,18 +37,22 @@ const MEMTABLE_BLOOM_RATIO: f64 = 0.02;
 const SORTED_WRITES: &str = "memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.1";
 /// Blocks of 8 kB: half the index of the default 4 kB, and still one read of the disk.
 const BLOCK_BYTES: usize = 8 << 10;
+/// A file with so many tombstones among so many keys in a row is compacted although its level has room: a scan steps over what
+/// was removed at its head, and nobody pays for it.
+const TOMBSTONES_WINDOW_KEYS: usize = 16 << 10;
+const TOMBSTONES_MAX: usize = 8 << 10;
+/// Of undo every row is deleted one day, so that half of a usual file is tombstones.
+const UNDO_TOMBSTONES_MAX: usize = 12 << 10;
 
 impl Database {
     pub(super) fn open(path: &Path, cache_bytes: usize, sync: bool) -> Result<Self, Fatal> {
         logs::check(path)?;
-        let mut options = DbOptions::default();
+        let mut options = common_options();
         options.create_if_missing(true);
         options.create_missing_column_families(true);
         options.set_max_total_wal_size(LOG_BYTES_MAX);
-        options.set_max_open_files(OPEN_FILES_MAX);
         // Flushes and compactions of a chain are modest; more threads would take cores from execution.
         options.set_max_background_jobs(2);
-        options.set_keep_log_file_num(4);
         // A torn tail of the log is what a crash leaves; everything before it was whole.
         options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
         // One cache for all families, indexes and filters in it, so that memory has one bound.
@@ -58,8 +65,7 @@ impl Database {
     /// Opens what is there; nothing can be written to it.
     pub(super) fn open_read_only(path: &Path, cache_bytes: usize) -> Result<Self, Fatal> {
         logs::check(path)?;
-        let mut options = DbOptions::default();
-        options.set_max_open_files(OPEN_FILES_MAX);
+        let options = common_options();
         let cache = Cache::new_lru_cache(cache_bytes);
         let families = families(&cache)?;
         // The log of writes may hold what no file has yet: it is read, not replayed to disk.
@@ -210,6 +216,15 @@ impl Rows<'_> {
     }
 }
 
+/// What a home is opened with whether it is written to or not: a reader writes RocksDB's own log as well.
+fn common_options() -> DbOptions {
+    let mut options = DbOptions::default();
+    options.set_max_open_files(OPEN_FILES_MAX);
+    options.set_max_log_file_size(OWN_LOG_BYTES_MAX);
+    options.set_keep_log_file_num(OWN_LOGS_MAX);
+    options
+}
+
 fn families(cache: &Cache) -> Result<Vec<ColumnFamilyDescriptor>, Fatal> {
     let family = |name: &'static str| Ok(ColumnFamilyDescriptor::new(name, family_options(name, cache)?));
     layout::FAMILIES.into_iter().map(family).collect()
@@ -233,6 +248,15 @@ fn family_options(name: &str, cache: &Cache) -> Result<DbOptions, Fatal> {
         options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_RATIO);
         options.set_memtable_whole_key_filtering(true);
     }
+    let tombstones = match name {
+        layout::STATE | layout::DERIVED => Some(TOMBSTONES_MAX),
+        layout::UNDO => Some(UNDO_TOMBSTONES_MAX),
+        _ => None,
+    };
+    if let Some(tombstones) = tombstones {
+        // A share of the whole file says nothing of runs, and 0 switches that off.
+        options.add_compact_on_deletion_collector_factory(TOMBSTONES_WINDOW_KEYS, tombstones, 0.0);
+    }
     // Records are short and alike: lz4 halves them and costs reads nothing that shows.
     options.set_compression_type(DBCompressionType::Lz4);
     Ok(options)
@@ -245,4 +269,50 @@ pub(super) fn failed(error: rocksdb::Error) -> Fatal {
 pub(super) fn malformed(family: &str, key: &[u8]) -> Fatal {
     let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
     Fatal::Storage(format!("malformed row in {family}: key {key}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{thread, time::Duration};
+
+    use super::*;
+
+    /// A queue of which a part was drained, in files of their own: nothing else would compact so few.
+    #[test]
+    fn a_run_of_tombstones_is_compacted_away() {
+        let home = tempfile::tempdir().unwrap();
+        let number = |number: u32| [[7].as_slice(), &number.to_be_bytes()].concat();
+        let write = |family: &'static str, numbers: std::ops::Range<u32>, is_put: bool| {
+            let database = Database::open(home.path(), 1 << 20, false).unwrap();
+            let mut batch = WriteBatch::default();
+            let family = database.family(family).unwrap();
+            for key in numbers.map(number) {
+                if is_put { batch.put_cf(family, key, b"x") } else { batch.delete_cf(family, key) }
+            }
+            database.write(batch).unwrap();
+        };
+        let drained = [layout::STATE, layout::DERIVED, layout::UNDO];
+        for family in drained {
+            write(family, 0..40_000, true);
+        }
+        for family in drained {
+            write(family, 0..30_000, false);
+        }
+        let database = Database::open(home.path(), 1 << 20, false).unwrap();
+        let tombstones =
+            || -> u64 { database.db.live_files().unwrap().iter().map(|file| file.num_deletions).sum() };
+        // RocksDB compacts in the background; it is given the time that it takes.
+        for _ in 0..3_000 {
+            if tombstones() == 0 {
+                break;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(tombstones(), 0);
+        for family in drained {
+            let mut rows = database.rows(family, vec![7], None).unwrap();
+            let first = rows.next_with(|key, _| Ok(key.to_vec())).unwrap().unwrap();
+            assert_eq!(first, number(30_000));
+        }
+    }
 }

@@ -42,7 +42,8 @@ pub use open::OpenError;
 pub struct Options {
     /// The modules' stores; ids and names are all different.
     pub stores: Vec<(StoreId, &'static str)>,
-    /// How many heights before the last one can be read and proven. 256.
+    /// How many heights before the last one can be read, and proven if they are not from before the last opening or
+    /// rollback. 256.
     pub history: u64,
     /// Bytes of trie nodes that are kept for proofs at past heights; beyond it fewer heights can be proven, while
     /// all can be read. 256 MiB.
@@ -267,9 +268,6 @@ impl Core {
         let meta = self.database.family(layout::META)?;
         batch.put_cf(meta, layout::META_LAST, last.encode());
         batch.put_cf(meta, layout::block(last.height), last.app_hash);
-        if let Some(unreadable) = last.pruned_to.checked_sub(1) {
-            batch.delete_cf(meta, layout::block(unreadable));
-        }
         Ok(batch)
     }
 

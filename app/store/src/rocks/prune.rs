@@ -5,7 +5,7 @@ use std::{
     sync::{
         Arc,
         atomic::Ordering::SeqCst,
-        mpsc::{self, Receiver, Sender},
+        mpsc::{self, Receiver, SyncSender},
     },
     thread::{self, JoinHandle},
 };
@@ -19,16 +19,19 @@ use super::{Core, database::malformed, layout, lock};
 /// longer window that was shortened, is worked off as well. After a large block it is twice what it wrote: undo can't
 /// grow faster than it is deleted.
 const ROWS_A_BLOCK_MIN: usize = 16;
+/// Blocks that may wait for the thread, each with its changes in memory; the next commit waits as well. It holds no lock
+/// while it does, and the thread that ends lets it go.
+const WAITING_BLOCKS_MAX: usize = 32;
 
 /// The thread that prunes. It ends when this is dropped, after the blocks that it was told of.
 pub(super) struct Pruner {
-    committed: Option<Sender<Changes>>,
+    committed: Option<SyncSender<Changes>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Pruner {
     pub(super) fn start(core: &Arc<Core>) -> Result<Self, Fatal> {
-        let (committed, blocks) = mpsc::channel();
+        let (committed, blocks) = mpsc::sync_channel(WAITING_BLOCKS_MAX);
         let core = Arc::clone(core);
         let thread = thread::Builder::new()
             .name("store-prune".into())
@@ -73,8 +76,9 @@ fn run(core: &Core, blocks: &Receiver<Changes>, prune: impl Fn(&Core, u64, usize
     }
 }
 
-/// Deletes undo of heights from `from` on that have left the window, of as many rows of the list; returns the height to go
-/// on from, so that the tombstones of what was deleted are not stepped over again.
+/// Deletes what heights from `from` on that have left the window left behind, of as many rows of the list; returns the height
+/// to go on from, so that the tombstones of what was deleted are not stepped over again. Where the list ends it is the end
+/// of what has left the window: no commit and no rollback brings a row back there.
 fn prune(core: &Core, from: u64, rows_max: usize) -> Result<u64, Fatal> {
     let to = core.pruned_to.load(SeqCst);
     let (start, end) = (layout::list_from(from), layout::list_from(to.saturating_add(1)));
@@ -86,13 +90,17 @@ fn prune(core: &Core, from: u64, rows_max: usize) -> Result<u64, Fatal> {
             let (height, keys) = decoded.ok_or_else(|| malformed(layout::UNDO, row))?;
             Ok((height, row.to_vec(), keys))
         });
-        let Some((height, row, keys)) = row.transpose()? else { break };
+        let Some((height, row, keys)) = row.transpose()? else { return Ok(to.max(from)) };
         let undo = core.database.family(layout::UNDO)?;
         let mut batch = WriteBatch::default();
         for (space, key) in keys {
             batch.delete_cf(undo, layout::undo(space, &key, height));
         }
         batch.delete_cf(undo, row);
+        // The app hash of the height itself stays: it may be the oldest that can be read and gone back to.
+        if let Some(unreadable) = height.checked_sub(1) {
+            batch.delete_cf(core.database.family(layout::META)?, layout::block(unreadable));
+        }
         core.database.write_unsynced(batch)?;
         next = height;
     }
@@ -121,5 +129,26 @@ mod tests {
         run(&store.core, &blocks, |_, _, _| panic!("planted"));
         assert!(commit(2).unwrap_err().to_string().contains("pruning panicked"));
         assert_eq!(store.last().unwrap().0, 1);
+    }
+
+    #[test]
+    fn pruning_goes_on_from_where_nothing_is_left() {
+        let home = tempfile::tempdir().unwrap();
+        let options = Options { sync: false, history: 2, ..Options::new(&[(StoreId(1), "bank")]) };
+        let store = RocksBackend::open(home.path(), options).unwrap();
+        let commit = |height| {
+            let staged = store.stage(&*store.view(None).unwrap(), Changes::new()).unwrap();
+            store.commit(staged, height).unwrap();
+        };
+        (1..=2).for_each(commit);
+        assert_eq!(prune(&store.core, 0, 100).unwrap(), 0, "nothing has left the window");
+        (3..=9).for_each(commit);
+        prune(&store.core, 0, 100).unwrap();
+        for from in [0, 5, 7] {
+            assert_eq!(prune(&store.core, from, 100).unwrap(), 7, "the rows of 1 to 7 are gone");
+        }
+        commit(10);
+        assert_eq!(prune(&store.core, 7, 100).unwrap(), 8);
+        assert!(store.view(Some(8)).is_ok() && store.view(Some(7)).is_err());
     }
 }

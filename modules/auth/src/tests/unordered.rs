@@ -1,13 +1,21 @@
 //! Unordered transactions: once each, and a bounded number at a time.
 
-use kernel::{Address, At, Ctx, Error as KernelError, Result};
+use std::sync::{Arc, Mutex};
+
+use kernel::{
+    Address, At, Backend as _, Ctx, Error as KernelError, Fatal, Hold, KeyRange, Mode, Module as _, Result,
+    Space, View,
+};
+use prost::bytes::Bytes;
+use store::MemoryBackend;
 
 use super::{chain, person, refusal, sound};
 use crate::{
-    Genesis, Params,
+    Auth, Genesis, Params,
     block::{self, EXPIRIES_MAX},
     ensure, get,
-    state::{EXPIRIES, UNORDERED},
+    state::{EXPIRIES, RETRIES, UNORDERED},
+    types::Unordered,
     unordered::{self, EXPIRY_GAS},
 };
 
@@ -100,6 +108,84 @@ fn what_has_timed_out_does_not_count_though_the_queue_is_late() {
     assert_eq!(refusal(claim(&mut ctx, &person(1), TIMEOUT + 12 * SECOND)), ("auth", 2));
     block_at(&mut ctx, 1_063);
     assert_eq!(live(&ctx), 2);
+}
+
+/// A view that remembers where scans of records began.
+struct Watched {
+    view: Arc<dyn View>,
+    scans: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl View for Watched {
+    fn height(&self) -> u64 {
+        self.view.height()
+    }
+
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Fatal> {
+        self.view.get(space, key)
+    }
+
+    fn scan(&self, space: Space, range: KeyRange<'_>, limit: u32) -> Result<Vec<(Bytes, Bytes)>, Fatal> {
+        if matches!(space, Space::State(_)) {
+            self.scans.lock().unwrap().push(range.start.to_vec());
+        }
+        self.view.scan(space, range, limit)
+    }
+}
+
+/// Three timeouts a second apart are on file. Whoever sends has paid nothing when they are looked at, and what was removed
+/// below them is stepped over.
+#[test]
+fn no_scan_begins_below_what_is_on_file() {
+    let timeouts = [TIMEOUT + 5, TIMEOUT + SECOND, TIMEOUT + 2 * SECOND];
+    let claim_at = |second: u64, hold: Option<Hold>| {
+        let mut ctx = chain_with(3);
+        timeouts.iter().for_each(|timeout| claim(&mut ctx, &person(1), *timeout).unwrap());
+        if hold.is_some() {
+            UNORDERED.update(&mut ctx, &(person(1), timeouts[0]), &Unordered { hold }).unwrap();
+        }
+        let store = MemoryBackend::new(&[(Auth::STORE, Auth::NAME)]);
+        let mut block = ctx.block.clone();
+        let staged = store.stage(&*store.view(None).unwrap(), ctx.finish().changes).unwrap();
+        let (view, scans) = (store.commit(staged, 1).unwrap(), Arc::default());
+        block.time = At::new(second);
+        let mut ctx = Ctx::new(Arc::new(Watched { view, scans: Arc::clone(&scans) }), Mode::Deliver, block);
+        let claimed = claim(&mut ctx, &person(1), TIMEOUT + 9 * SECOND).is_ok();
+        let began = scans.lock().unwrap().clone();
+        sound(&ctx);
+        (claimed, timeouts.map(|timeout| UNORDERED.has(&ctx, &(person(1), timeout)).unwrap()), began)
+    };
+    let from = |timeout: u64| UNORDERED.key(&(person(1), timeout)).to_vec();
+    assert_eq!(
+        claim_at(1_060, None),
+        (false, [true; 3], vec![]),
+        "none has timed out, so none is looked for"
+    );
+    assert_eq!(claim_at(1_061, None), (true, [false, true, true], vec![from(TIMEOUT)]));
+    assert_eq!(claim_at(1_062, None), (true, [false, true, true], vec![from(TIMEOUT)]));
+
+    // One on hold is in no queue of times.
+    let held =
+        Some(Hold { codespace: "sdk".to_owned(), code: 11, attempts: 1, retry_at: At::new(1_000_000) });
+    assert_eq!(claim_at(1_060, held.clone()), (false, [true; 3], vec![from(0)]));
+    assert_eq!(claim_at(1_061, held.clone()), (true, [false, true, true], vec![from(0)]));
+    assert_eq!(claim_at(1_062, held), (true, [false, true, true], vec![from(0)]));
+}
+
+/// The bound is that of all accounts: another one's older timeouts do not hide this one's.
+#[test]
+fn the_oldest_of_an_account_need_not_be_the_oldest_of_all() {
+    let mut ctx = chain_with(1);
+    ensure(&mut ctx, &person(2)).unwrap();
+    claim(&mut ctx, &person(2), TIMEOUT).unwrap();
+    claim(&mut ctx, &person(1), TIMEOUT + 3 * SECOND).unwrap();
+    ctx.block.time = At::new(1_063);
+    assert_eq!(refusal(claim(&mut ctx, &person(1), TIMEOUT + 9 * SECOND)), ("auth", 2));
+    ctx.block.time = At::new(1_064);
+    claim(&mut ctx, &person(1), TIMEOUT + 9 * SECOND).unwrap();
+    assert_eq!((live(&ctx), RETRIES.first(&ctx)), (1, Ok(None)));
+    claim(&mut ctx, &person(2), TIMEOUT + 9 * SECOND).unwrap();
+    sound(&ctx);
 }
 
 #[test]

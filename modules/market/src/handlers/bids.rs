@@ -41,7 +41,7 @@ pub(crate) fn create_bid(ctx: &mut Ctx, msg: Authorized<CreateBid>) -> Result<pb
     let (id, provider) = (msg.order, msg.provider);
     let order = advance(ctx, id)?;
     let Placement { bidder, line, mut order, auction, bid, opens, extends, evicted, .. } =
-        check_create(ctx, msg.actor(), &msg, order)?;
+        check_create(ctx, msg.actor(), &msg, order, ctx.block.height)?;
     let (round, leads) = (order.round, auction.best.provider == provider);
 
     // From here on nothing may fail but storage.
@@ -96,7 +96,7 @@ pub(crate) fn improve_bid(ctx: &mut Ctx, msg: Authorized<ImproveBid>) -> Result<
     let (id, provider) = (msg.order, msg.provider);
     let order = advance(ctx, id)?;
     let Placement { bidder, order, auction, bid, extends, before, .. } =
-        check_improve(ctx, msg.actor(), &msg, order)?;
+        check_improve(ctx, msg.actor(), &msg, order, ctx.block.height)?;
     let (round, leads) = (order.round, auction.best.provider == provider);
 
     // From here on nothing may fail but storage.
@@ -138,7 +138,7 @@ pub(crate) fn withdraw_bid(
     let provider = provider::load(ctx, &msg.provider)?;
     provider::require_operator(&provider, msg.actor())?;
     let order = order.ok_or(Error::UnknownOrder { id })?;
-    let mut auction = running_auction(ctx, id)?.ok_or(Error::OrderNotBiddable { id, height })?;
+    let mut auction = running_auction(ctx, id, height)?.ok_or(Error::OrderNotBiddable { id, height })?;
     let bid = BIDS.get(ctx, &(id, msg.provider))?;
     let bid = bid.ok_or(Error::UnknownBid { id, provider: msg.provider })?;
     let limit = formulas::limit(auction.best.eff, state::params(ctx)?.band_ppm);
@@ -156,20 +156,22 @@ pub(crate) fn withdraw_bid(
     Ok(pb::MsgWithdrawBidResponse { freed: bid.lock.to_string() })
 }
 
-/// The guards of MsgCreateBid, in their order; `order` has been advanced.
+/// The guards of MsgCreateBid in a block of `height`, in their order. An order that should have expired by now is not open.
 pub(crate) fn check_create(
     ctx: &Ctx,
     actor: Address,
     msg: &CreateBid,
     order: Option<Order>,
+    height: At<Height>,
 ) -> Result<Placement> {
-    let (id, height) = (msg.order, ctx.block.height);
+    let id = msg.order;
     let provider = provider::load(ctx, &msg.provider)?;
     provider::require_operator(&provider, actor)?;
     provider::require_active(&provider)?;
     let order = order.ok_or(Error::UnknownOrder { id })?;
-    let auction = running_auction(ctx, id)?;
-    if auction.is_none() && order.open().is_none() {
+    let auction = running_auction(ctx, id, height)?;
+    let open = order.open().is_some_and(|open| ctx.block.billing < open.expires_at);
+    if auction.is_none() && !open {
         return Err(Error::OrderNotBiddable { id, height }.into());
     }
     require_bidder(id, &order, &provider)?;
@@ -206,18 +208,19 @@ pub(crate) fn check_create(
     Ok(Placement { bidder, line, order, auction, bid, opens: false, extends, evicted, before: None })
 }
 
-/// The guards of MsgImproveBid, in their order; `order` has been advanced.
+/// The guards of MsgImproveBid in a block of `height`, in their order.
 pub(crate) fn check_improve(
     ctx: &Ctx,
     actor: Address,
     msg: &ImproveBid,
     order: Option<Order>,
+    height: At<Height>,
 ) -> Result<Placement> {
-    let (id, height) = (msg.order, ctx.block.height);
+    let id = msg.order;
     let provider = provider::load(ctx, &msg.provider)?;
     provider::require_operator(&provider, actor)?;
     let order = order.ok_or(Error::UnknownOrder { id })?;
-    let mut auction = running_auction(ctx, id)?.ok_or(Error::OrderNotBiddable { id, height })?;
+    let mut auction = running_auction(ctx, id, height)?.ok_or(Error::OrderNotBiddable { id, height })?;
     let before = BIDS.get(ctx, &(id, msg.provider))?;
     let before = before.ok_or(Error::UnknownBid { id, provider: msg.provider })?;
     require_rate(msg.unit_rate, order.terms.max_unit_rate)?;
@@ -261,9 +264,8 @@ pub(crate) fn appraise(
     })
 }
 
-/// The auction of an order; rejects one that has run out and waits for its decision. `None`: there is none.
-fn running_auction(ctx: &Ctx, id: OrderId) -> Result<Option<Auction>> {
-    let height = ctx.block.height;
+/// The auction of an order; rejects one that has run out by `height` and waits for its decision. `None`: there is none.
+fn running_auction(ctx: &Ctx, id: OrderId, height: At<Height>) -> Result<Option<Auction>> {
     match AUCTIONS.get(ctx, &id)? {
         Some(auction) if height >= auction.close_height => Err(Error::OrderNotBiddable { id, height }.into()),
         auction => Ok(auction),

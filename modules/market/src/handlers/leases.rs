@@ -1,6 +1,6 @@
 //! A lease from its start to its end by a message. Its ends by time are in `block`.
 
-use kernel::{Amount, Authorized, Ctx, Overflow, Result};
+use kernel::{Amount, Authorized, Ctx, Result};
 use provider::SlashReason;
 
 use super::orders::require_tenant;
@@ -16,7 +16,7 @@ use crate::{
     pb,
     state::{self, AUCTIONS, ORDERS},
     transitions::{self, Fault, after_lease, close_order},
-    types::{Lease, LeaseEnd, Order, OrderEnd, OrderId, Stage, TenantReason},
+    types::{Lease, LeaseEnd, Order, OrderEnd, OrderId, Running, Stage, TenantReason},
 };
 
 /// Says that the awarded units are there; payment starts. It is one-sided on purpose: a provider can't be kept from it,
@@ -118,7 +118,7 @@ fn not_delivered(
     params: &Params,
 ) -> Result<escrow::Stream> {
     let (provider, now) = (lease.provider, ctx.block.billing);
-    let charge = charge(order.terms.rate_max(), params);
+    let charge = charge(order, &lease, order.terms.rate_max(), params);
     escrow::fine(ctx, &mut order.account, charge)?;
     let in_uflop = provider::params(ctx)?.lock_for_uc(charge).unwrap_or(Amount::MAX);
     let amount = lease.bond.min(in_uflop);
@@ -139,7 +139,7 @@ fn completed(
 ) -> Result<escrow::Stream> {
     let now = ctx.block.billing;
     escrow::settle_final(ctx, &mut order.account, now)?;
-    let charge = charge(order.terms.rate(lease.unit_rate), params);
+    let charge = charge(order, &lease, order.terms.rate(lease.unit_rate), params);
     let missing = charge.saturating_minus(order.account.stream_gross);
     escrow::fine(ctx, &mut order.account, missing)?;
     let stream = transitions::close_lease(ctx, id, order, lease, reason, now, None)?;
@@ -147,9 +147,12 @@ fn completed(
     Ok(stream)
 }
 
-/// The price of the first `min_charge_s` at a rate.
-fn charge(rate: u128, params: &Params) -> Amount {
-    formulas::for_seconds_floor(rate, params.min_charge_s).unwrap_or(Amount::MAX)
+/// The price of the trial at a rate: that of a running lease is as long as it was when it started, whatever the parameters
+/// say since.
+fn charge(order: &Order, lease: &Lease, rate: u128, params: &Params) -> Amount {
+    let trial_s = |running: Running| order.account.hold_until.since(running.started_at);
+    let seconds = lease.stage.running().map_or(u64::from(params.min_charge_s), trial_s);
+    formulas::for_seconds_floor(rate, u32::try_from(seconds).unwrap_or(u32::MAX)).unwrap_or(Amount::MAX)
 }
 
 /// Ends a lease as the provider, at once, at the price of a slash of which the tenant gets its share.
@@ -165,14 +168,15 @@ pub(crate) fn abandon_lease(
         return Err(Error::NotOwner { owner: provider, actor }.into());
     }
     let params = state::params(ctx)?;
-    let amount = abandon_cost(&lease, &params)?;
-    let harm_s = if lease.stage.starting().is_some() { params.bond_s } else { params.abandon_s };
-    let harmed = Some(transitions::harmed(ctx, &order, &lease, harm_s)?);
+    let starting = lease.stage.starting().is_some();
+    let harm_s = if starting { params.bond_s } else { params.abandon_s };
+    let harmed = transitions::harmed(ctx, &order, &lease, harm_s)?;
+    let amount = if starting { lease.bond } else { abandon_cost(&lease, harmed.at_most) };
 
     // From here on nothing may fail but storage.
     escrow::settle_final(ctx, &mut order.account, now)?;
     let reason = LeaseEnd::Abandoned;
-    let fault = Fault { reason: SlashReason::Abandoned, amount, harmed };
+    let fault = Fault { reason: SlashReason::Abandoned, amount, harmed: Some(harmed) };
     let stream = transitions::close_lease(ctx, id, &mut order, lease, reason, now, Some(fault))?;
     after_lease(ctx, id, &mut order, provider, reason, now)?;
     ORDERS.update(ctx, &id, &order)?;
@@ -180,13 +184,10 @@ pub(crate) fn abandon_lease(
     Ok(pb::MsgAbandonLeaseResponse { gross, fee, slashed })
 }
 
-/// What leaving without notice costs, in uflop: the bond before the start, then the larger share of the lock.
-fn abandon_cost(lease: &Lease, params: &Params) -> Result<Amount, Overflow> {
-    if lease.stage.starting().is_some() {
-        return Ok(lease.bond);
-    }
-    let share = lease.lock.mul_ceil(u128::from(params.abandon_s), u128::from(params.lock_s))?;
-    Ok(share.max(lease.bond).min(lease.lock))
+/// What leaving a running lease without notice costs, in uflop, by its price in `abandon_s`: within the bond and the lock. A
+/// share of the lock would be one of seconds that the parameters no longer say.
+fn abandon_cost(lease: &Lease, price: Amount) -> Amount {
+    price.max(lease.bond).min(lease.lock)
 }
 
 /// Does what is due on an order, also where it is on hold, and pays its provider up to now.

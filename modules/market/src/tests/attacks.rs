@@ -11,7 +11,7 @@ const FULL: Code = ("market", 25);
 
 #[test]
 fn shielding_a_high_bid_by_one_that_never_starts_loses_the_bond() {
-    let world = opened();
+    let world = opened().top_up(1, 1_000_000).by("tom").ok();
     let before = world.wealth(&["ada", "eve"]);
     // Eve's price of nearly nothing keeps honest Bob from winning; Ada waits behind her at the ceiling.
     let world = world.bid(1, "ada", TWO_AN_HOUR).by("ada").ok().bid(1, "bob", HALF).by("bob").ok();
@@ -50,6 +50,27 @@ fn holding_units_in_an_auction_costs_what_it_holds() {
 }
 
 #[test]
+fn each_window_of_an_order_costs_what_it_holds() {
+    // The tenant's own providers end every round for nothing: by not starting, or by a lease at no price.
+    let world = World::new().order_with(|o| {
+        (o.rounds, o.deposit, o.reclaim_min_s) = (4, "25000000".into(), 300);
+    });
+    let mut world = world.by("tom").ok();
+    for (name, round) in [("ada", 1), ("bob", 2), ("eve", 3)] {
+        world = world.bid_with(1, name, 1, |bid| bid.reclaim_s = 300).by(name).ok().decided(1);
+        world = match name {
+            "bob" => world.after(600),
+            _ => world.confirm(1).by(name).ok().reclaim(1).by(name).ok().after(300),
+        };
+        world = world.state(1, &format!("open {}", round + 1)).emits("EventAccountFined amount=53334");
+        assert_eq!(world.credit("market_fees"), u128::from((round + 1) * FEE));
+        assert_eq!(world.order(1).account.fined_total.units(), u128::from(round * FEE));
+    }
+    let world = world.cancel(1).by("tom").ok();
+    assert_eq!(world.credit("tom"), u128::from(PURSE - 4 * FEE));
+}
+
+#[test]
 fn low_balls_that_fill_the_book_cost_a_bond_a_round() {
     let names: Vec<String> = (0..32).map(|n| format!("low{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -57,7 +78,7 @@ fn low_balls_that_fill_the_book_cost_a_bond_a_round() {
     for name in &names {
         world.provider(name, 200_000_000, 8);
     }
-    let mut world = world.order_with(|o| o.rounds = 4).by("tom").ok();
+    let mut world = world.order_with(|o| (o.rounds, o.deposit) = (4, "25000000".into())).by("tom").ok();
     let before = world.wealth(&names);
     let mut out = Vec::new();
     for round in 1..=4_u32 {
@@ -74,7 +95,7 @@ fn low_balls_that_fill_the_book_cost_a_bond_a_round() {
     }
     let world = world.state(1, "closed 4: RoundsExhausted");
     assert_eq!(before - world.wealth(&names), 4 * 32_000_000 * 500_000);
-    assert_eq!(world.credit("tom"), u128::from(PURSE - FEE), "the tenant has its deposit back");
+    assert_eq!(world.credit("tom"), u128::from(PURSE - 4 * FEE), "the tenant paid for its windows");
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn import(block: &kernel::Block, document: &Document) -> Result<Ctx> {
 fn full() -> World {
     let world = active().at("10:30").settle(1).by("tim").ok();
     let world = world
-        .order_with(|o| o.start_timeout_s = 300)
+        .order_with(|o| (o.start_timeout_s, o.deposit) = (300, "30000000".into()))
         .by("tim")
         .ok()
         .bid(2, "bob", TWO_AN_HOUR)
@@ -116,6 +116,23 @@ fn an_auction_of_an_older_height_is_decided_by_the_first_block() {
 }
 
 #[test]
+fn an_auction_of_a_chain_that_begins_again_far_below_runs_for_a_window() {
+    let world = full();
+    let document = export(&world.ctx);
+    let mut block = world.ctx.block.clone();
+    block.height = kernel::At::new(3);
+    let ctx = import(&block, &document).unwrap();
+    assert_eq!(AUCTIONS.get(&ctx, &3).unwrap().unwrap().close_height.value(), 3 + 12);
+    World { ctx, ..World::new() }.blocks(12).state(3, "starting 1");
+    // No more does a document that was edited.
+    let mut genesis: Genesis = serde_json::from_str(&document.market).unwrap();
+    genesis.orders[2].auction.as_mut().unwrap().close_height = kernel::At::new(1 << 40);
+    let market = serde_json::to_string(&genesis).unwrap();
+    let ctx = import(&world.ctx.block, &Document { market, ..document }).unwrap();
+    assert_eq!(AUCTIONS.get(&ctx, &3).unwrap().unwrap().close_height.value(), world.height() + 12);
+}
+
+#[test]
 fn a_document_that_breaks_a_law_is_refused_and_says_where() {
     let world = full();
     let document = export(&world.ctx);
@@ -136,11 +153,39 @@ fn a_document_that_breaks_a_law_is_refused_and_says_where() {
         ("I7", |g| g.orders[2].auction.as_mut().unwrap().bid_count = 1),
         ("I2", |g| g.orders[0].order.account.balance = kernel::Amount::from(1)),
         ("I8", |g| g.orders[0].order.round = 9),
+        ("orders[1].rounds[1].round", |g| g.orders[1].rounds[1].round = 3),
+        ("orders[1].rounds[1].round", |g| g.orders[1].rounds[1].round = 1),
+        ("orders[1].rounds[0].round", |g| g.orders[1].rounds[0].round = 0),
+        ("orders[1].rounds[0].award.rows", |g| {
+            let rows = &mut g.orders[1].rounds[0].award.rows;
+            *rows = vec![rows[0].clone(); 41];
+        }),
+        ("orders[0].order.terms.rounds", |g| g.orders[0].order.terms.rounds = 65),
+        ("orders[0].order.terms.rounds", |g| g.orders[0].order.terms.rounds = 0),
+        ("orders[0].order.terms.zones", |g| {
+            let zones = &mut g.orders[0].order.terms.zones;
+            *zones = vec![zones[0].clone(); 65];
+        }),
+        ("orders[0].order.terms.count", |g| g.orders[0].order.terms.count = 0),
+        ("orders[0].order.terms.max_unit_rate", |g| g.orders[0].order.terms.max_unit_rate = 0),
+        ("orders[0].order.terms.max_unit_rate", |g| {
+            g.orders[0].order.terms.max_unit_rate = escrow::RATE_MAX / 8 + 1;
+        }),
+        ("orders[0].order.terms.weights", |g| g.orders[0].order.terms.weights[4] = 1_000_001),
+        ("orders[2].bids", |g| {
+            let bids = &mut g.orders[2].bids;
+            *bids = vec![bids[0].clone(); 41];
+        }),
     ];
     for (expected, change) in rows {
         let text = refusal(change);
         assert!(text.contains(expected), "expected {expected}: {text}");
     }
+    let mut genesis: Genesis = serde_json::from_str(&document.market).unwrap();
+    genesis.orders[0].order.terms.rounds = 64;
+    genesis.orders[0].order.terms.max_unit_rate = escrow::RATE_MAX / 8;
+    let market = serde_json::to_string(&genesis).unwrap();
+    assert!(import(&world.ctx.block, &Document { market, ..export(&world.ctx) }).is_ok());
     let unknown = document.market.replacen("\"last_order\"", "\"latest_order\"", 1);
     assert!(serde_json::from_str::<Genesis>(&unknown).is_err());
 }

@@ -236,7 +236,7 @@ fn a_bid_needs_units_and_stake() {
 
 #[test]
 fn a_barred_provider_is_out_and_another_is_not() {
-    let world = starting().after(600).state(1, "open 2");
+    let world = starting().top_up(1, 1_000_000).by("tom").ok().after(600).state(1, "open 2");
     world
         .bid(1, "ada", 1_000)
         .by("ada")

@@ -135,7 +135,7 @@ fn of_ends_at_one_time_the_duration_counts_first() {
 
 #[test]
 fn who_does_not_start_loses_the_bond() {
-    let world = starting();
+    let world = starting().top_up(1, 1_000_000).by("tom").ok();
     let (stake, tenant) = (world.stake("ada").stake_total.units(), world.flop("tom"));
     let world = world.after(599).state(1, "starting 1").after(1).state(1, "open 2");
     let world = world.emits("EventLeaseClosed reason=NoStart gross=0").emits("EventStakeSlashed");
@@ -147,7 +147,19 @@ fn who_does_not_start_loses_the_bond() {
         "the harmed tenant gets 40% of what the lease costs in bond_s"
     );
     assert_eq!(ada.bad.units(), 384_000_000, "a day at the ceiling");
+    assert_eq!(world.order(1).account.balance.units(), u128::from(25_000_000 - FEE));
+}
+
+#[test]
+fn another_round_needs_the_reserve_beyond_the_price_of_its_window() {
+    let ended = |deposit: u64| {
+        let world = World::new().order_with(|o| o.deposit = deposit.to_string()).by("tom").ok();
+        world.bid(1, "ada", TWO_AN_HOUR).by("ada").ok().decided(1).after(600)
+    };
+    let world = ended(24_000_000 + FEE).state(1, "open 2").emits("EventAccountFined amount=53334");
     assert_eq!(world.order(1).account.balance.units(), 24_000_000);
+    let world = ended(24_000_000 + FEE - 1).state(1, "closed 1: Underfunded").emits_no("EventAccountFined");
+    assert_eq!(world.credit("tom"), u128::from(PURSE - FEE), "no window, no price");
 }
 
 #[test]
@@ -316,9 +328,59 @@ fn an_order_that_expired_late_ended_when_it_was_due() {
 
 #[test]
 fn a_lease_that_a_late_queue_ends_is_auctioned_for_the_whole_of_its_wait() {
-    let world = starting().queues_late(3_000);
+    let world = starting().top_up(1, 1_000_000).by("tom").ok().queues_late(3_000);
     let now = world.now();
     let world = world.blocks(1).state(1, "open 2");
     assert_eq!(world.order(1).open().unwrap().expires_at.value(), now + 3_600);
     assert_eq!(ended(&world, 1), (LeaseEnd::NoStart, clock("10:10"), 0));
+}
+
+#[test]
+fn a_trial_is_as_long_as_when_it_began() {
+    let shorter = |world: World| world.params(|p| p.min_charge_s = 120).by("authority").ok();
+    let close = |world: World, reason| -> MsgCloseLeaseResponse {
+        let (_, answer) = shorter(world).close(1, reason).by("tom").answer();
+        answer
+    };
+    // It lasts until 10:05, and a report in it costs its five minutes at the ceiling.
+    let answer = close(at_ceiling().at("10:04:59"), TenantReason::NotDelivered);
+    assert_eq!((answer.gross.as_str(), answer.fined.as_str()), ("0", "1333333"));
+    let answer = close(at_ceiling().at("10:03"), TenantReason::Done);
+    assert_eq!((answer.gross.as_str(), answer.fined.as_str()), ("799999", "533334"));
+    // One that has not begun is of today's length.
+    assert_eq!(close(starting(), TenantReason::Done).fined, "266666");
+}
+
+#[test]
+fn abandoning_costs_the_same_whatever_later_bids_lock() {
+    for lock_s in [86_400, 604_800, 6_048_000] {
+        let world = at_ceiling().params(|p| p.lock_s = lock_s).by("authority").ok();
+        let before = world.stake("ada").stake_total.units();
+        let world = world.abandon(1).by("ada").ok();
+        assert_eq!(before - world.stake("ada").stake_total.units(), 768_000_000, "{lock_s}");
+    }
+    // Never more than what the lease locks, whatever the price of stake makes of it.
+    let world = at_ceiling().provider_params(|p| p.stake_price = kernel::Amount::from(50_000));
+    let world = world.params(|p| p.abandon_s = 604_800).by("authority").ok();
+    let before = world.stake("ada").stake_total.units();
+    let world = world.abandon(1).by("ada").ok();
+    assert_eq!(before - world.stake("ada").stake_total.units(), 5_376_000_000);
+}
+
+#[test]
+fn an_order_that_is_not_kept_is_deleted_by_an_item_of_its_own() {
+    let params = Params { retention_s: 0, orders_per_block_max: 1, ..Params::default() };
+    let closed = |world: &World, at: &str| {
+        let crate::types::Phase::Closed(closed) = world.order(1).phase else { panic!("it is closed") };
+        (closed.closed_at.value(), closed.prune_at.value() - world.now()) == (clock(at), 1)
+    };
+    let expiring = World::with(params, &["ada"]).order_with(|_| ()).by("tom").ok();
+    let world = expiring.at("11:00").state(1, "closed 1: Expired");
+    assert!(closed(&world, "11:00"));
+    world.blocks(3).state(1, "closed 1: Expired").after(1).state(1, "gone").emits("EventOrderPruned");
+    let late = |world: World| world.params(|p| p.retention_s = 0).by("authority").ok().queues_late(7_200);
+    let mut world = late(at_ceiling());
+    world.block(0);
+    assert!(closed(&world, "11:30"));
+    world.after(1).state(1, "gone");
 }

@@ -68,6 +68,22 @@ fn orders_are_listed_by_state_class_and_tenant() {
         wire::QueryOrdersRequest { state: Open.into(), pagination: Some(page), ..Default::default() };
     let answer: wire::QueryOrdersResponse = ask(&world, &request).unwrap();
     assert_eq!((answer.orders.len(), answer.pagination.unwrap().next_key.len()), (2, 0));
+    let mut world = world;
+    let other = provider::SetClass { class: class(2) };
+    world.run_provider(provider::Msg::SetClass(who("authority"), other), "authority");
+    let world = world.order_with(|o| o.class_id = 2).by("tim").ok().order_with(|_| ()).by("tim").ok();
+    let mut world = world.order_with(|o| o.class_id = 2).by("tim").ok();
+    let page = PageRequest { limit: 1, count_total: true, ..Default::default() };
+    let of_class =
+        wire::QueryOrdersRequest { class_id: 2, pagination: Some(page.clone()), ..Default::default() };
+    let first: wire::QueryOrdersResponse = ask(&world, &of_class).unwrap();
+    let pagination = first.pagination.unwrap();
+    assert_eq!((first.orders.len(), first.orders[0].id, pagination.total), (1, 5, 2));
+    let page = PageRequest { key: pagination.next_key, ..page };
+    let of_class = wire::QueryOrdersRequest { pagination: Some(page), ..of_class };
+    let last: wire::QueryOrdersResponse = ask(&world, &of_class).unwrap();
+    assert_eq!((last.orders[0].id, last.pagination.unwrap().next_key.len()), (7, 0));
+    world.block(0);
     let bad = wire::QueryOrdersRequest { state: 9, ..Default::default() };
     assert!(ask::<_, wire::QueryOrdersResponse>(&world, &bad).is_err());
 }
@@ -143,6 +159,32 @@ fn a_quote_names_the_guard_that_refuses() {
 }
 
 #[test]
+fn a_quote_is_for_the_next_block() {
+    let code = |refusal: Option<wire::Refusal>| refusal.map(|refusal| (refusal.codespace, refusal.code));
+    let quoted = |world: &World, provider: &str, rate| code(quote(world, provider, rate).refusal);
+    let ending = ("market", 23);
+    let closed = ("market", 16);
+    // So many blocks before the close; its last five are the ending.
+    for (before, expected) in [(7, None), (6, Some(ending)), (2, Some(ending)), (1, Some(closed))] {
+        let world = bidding().blocks(12 - before);
+        let answer = quoted(&world, "bob", TWO_AN_HOUR);
+        assert_eq!(answer, expected.map(|(module, code)| (module.to_string(), code)), "{before}");
+        let bid = world.blocks(1).bid(1, "bob", TWO_AN_HOUR).by("bob");
+        match expected {
+            None => drop(bid.ok()),
+            Some(refusal) => drop(bid.fails(refusal)),
+        }
+    }
+    // An improvement too.
+    let lower = TWO_AN_HOUR / 4;
+    assert_eq!(quoted(&bidding().blocks(10), "ada", lower), None);
+    assert_eq!(quoted(&bidding().blocks(11), "ada", lower), Some(("market".to_string(), 16)));
+    // An order that has expired and waits for its queue.
+    assert_eq!(quoted(&opened().queues_late(3_599), "bob", lower), None);
+    assert_eq!(quoted(&opened().queues_late(3_600), "bob", lower), Some(("market".to_string(), 16)));
+}
+
+#[test]
 fn leases_are_listed_live_ones_first() {
     let world = active();
     let (mut world, mut ids) = (world, Vec::new());
@@ -191,7 +233,7 @@ fn leases_are_listed_live_ones_first() {
 
 #[test]
 fn a_lease_and_its_award_are_found_by_round_or_the_last() {
-    let world = starting();
+    let world = starting().top_up(1, 1_000_000).by("tom").ok();
     let lease = |world: &World, round| {
         let answer: wire::QueryLeaseResponse =
             ask(world, &wire::QueryLeaseRequest { order_id: 1, round }).unwrap();

@@ -9,16 +9,18 @@ use bytes::Bytes;
 use kernel::{At, Fatal, Fields, KeyRange, Record, Space, View};
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
-use proto::underbid::market::v1::TenantReason;
+use proto::underbid::market::v1::{MsgCreateOrder, TenantReason};
 use provider::Zone;
 
 use super::world::*;
 use crate::{
     AUCTIONS, AWARDS, BIDS, ENDED_LEASES, Msg, ORDERS, Params, STORE,
+    block::advance,
     msgs::{CreateBid, Settle},
     params::{BIDS_LIMIT, LIST_LIMIT},
     read_ahead,
-    state::{PARAMS, TOTALS},
+    state::{PARAMS, TOTALS, delete_order},
+    types::{EndedLease, LeaseEnd},
 };
 
 fn descriptor(name: &str) -> MessageDescriptor {
@@ -147,11 +149,11 @@ fn keys_and_bytes_are_pinned() {
         let entries = kernel::entries_of(&world.ctx, crate::STORE).unwrap();
         entries.into_iter().map(|(_, entry)| entry[0]).collect::<Vec<_>>()
     };
-    assert_eq!(tags(&opened()), [0x10, 0x11, 0x18, 0x22]);
-    assert_eq!(tags(&bidding()), [0x10, 0x11, 0x16, 0x18, 0x21]);
-    assert_eq!(tags(&active()), [0x10, 0x11, 0x12, 0x13, 0x18, 0x20]);
+    assert_eq!(tags(&opened()), [0x10, 0x11, 0x18, 0x19, 0x22]);
+    assert_eq!(tags(&bidding()), [0x10, 0x11, 0x16, 0x18, 0x19, 0x21]);
+    assert_eq!(tags(&active()), [0x10, 0x11, 0x12, 0x13, 0x18, 0x19, 0x20]);
     let ended = active().close(1, TenantReason::Done).by("tom").ok();
-    assert_eq!(tags(&ended), [0x10, 0x11, 0x14, 0x15, 0x18, 0x22]);
+    assert_eq!(tags(&ended), [0x10, 0x11, 0x14, 0x15, 0x18, 0x19, 0x22]);
     let world = full();
     let ctx = &world.ctx;
     let golden = [
@@ -252,7 +254,8 @@ fn due_gas(mut world: World, seconds: u64) -> (World, u64) {
 /// award, and zones, providers' records and the order's terms are as long as they may be. Only providers that the order bars
 /// would add to it, a little.
 fn largest_auction() -> World {
-    let params = Params { bids_max: BIDS_LIMIT, zones_max: LIST_LIMIT, ..Params::default() };
+    let (bids_max, zones_max, rounds_max) = (BIDS_LIMIT, LIST_LIMIT, LIST_LIMIT);
+    let params = Params { bids_max, zones_max, rounds_max, retention_s: 0, ..Params::default() };
     let mut world = World::with(params, &[]).provider_params(|params| params.endpoint_len_max = 153);
     let segment = |text: &str| text.repeat(16);
     let zone = [segment("a"), segment("b"), segment("c")].join("/");
@@ -269,12 +272,73 @@ fn largest_auction() -> World {
     }
     let others = (1..LIST_LIMIT).map(|n| format!("{}/{}/{n:016}", segment("a"), segment("b")));
     let zones = others.chain([zone.clone()]).collect();
-    world = world.order_with(|order| order.zones = zones).by("tom").ok();
+    let largest = |order: &mut MsgCreateOrder| {
+        (order.zones, order.rounds, order.duration_s) = (zones, LIST_LIMIT, 3_600);
+        order.near = ZONE.into();
+    };
+    world = world.order_with(largest).by("tom").ok();
     for name in &names {
-        let bid = world.bid_with(1, name, TWO_AN_HOUR, |bid| bid.zone = zone.clone());
+        let bid = world.bid_with(1, name, TWO_AN_HOUR / 10 * 9, |bid| bid.zone = zone.clone());
         world = bid.by(name).ok();
     }
     world
+}
+
+/// About the dearest order to close and to delete that parameters allow: its lease is to be paid up to its end, it has had all
+/// rounds, each with the most bids in the draw, and as many depositors as may be wait for their money.
+fn largest_order() -> World {
+    let mut world = largest_auction();
+    let mut params = escrow::params(&world.ctx).unwrap();
+    params.depositors_max = 64;
+    let params = escrow::Msg::UpdateParams(who("authority"), escrow::UpdateParams { params });
+    let signed = kernel::authority::signed(params, who("authority"));
+    <escrow::Escrow as kernel::Module>::handle(&mut world.ctx, signed).unwrap();
+    for n in 1..64 {
+        let name = format!("depositor{n}");
+        world.fund(&name);
+        world = world.top_up(1, 1_000_000).by(&name).ok();
+    }
+    world = world.decided(1);
+    let winner = world.order(1).lease().unwrap().provider;
+    let winner = (0..BIDS_LIMIT).map(|n| format!("bidder{n}")).find(|name| who(name) == winner).unwrap();
+    world = world.confirm(1).by(&winner).ok();
+    let (mut order, mut award) = (world.order(1), AWARDS.get(&world.ctx, &(1, 1)).unwrap().unwrap());
+    // As bidders have it that were slashed.
+    award.rows.iter_mut().for_each(|row| row.parts[2] = 200_000);
+    let (tenant, lease, reason) = (order.tenant, order.lease().unwrap().clone(), LeaseEnd::NoStart);
+    let ended = EndedLease {
+        tenant,
+        lease,
+        gross: kernel::Amount::from(24_000_000),
+        closed_at: order.created_at,
+        reason,
+    };
+    for round in 1..LIST_LIMIT {
+        ENDED_LEASES.create(&mut world.ctx, &(1, round), &ended).unwrap();
+        AWARDS.set(&mut world.ctx, &(1, round + 1), &award).unwrap();
+        order.barred.push(who(&format!("barred{round}")));
+    }
+    order.round = LIST_LIMIT;
+    ORDERS.update(&mut world.ctx, &1, &order).unwrap();
+    world
+}
+
+#[test]
+fn the_largest_order_is_closed_and_deleted_within_the_gas_of_two_items() {
+    let one = kernel::queue::ITEM_GAS;
+    let mut late = largest_order().after(3_540).queues_late(60);
+    let before = late.ctx.gas_used();
+    let order = advance(&mut late.ctx, 1).unwrap().unwrap();
+    delete_order(&mut late.ctx, 1, &order).unwrap();
+    let both = late.ctx.gas_used() - before;
+
+    let (world, closed) = due_gas(largest_order().after(3_540), 60);
+    let world = world.state(1, "closed 64: Completed");
+    assert_eq!(world.count_events("EventDepositRefunded"), 64);
+    let (world, deleted) = due_gas(world, 1);
+    world.state(1, "gone");
+    println!("the largest order: closed {closed}, deleted {deleted}, in one {both}");
+    assert!(closed.max(deleted) < one * 9 / 10 && both > one);
 }
 
 #[test]
@@ -311,7 +375,9 @@ fn what_is_due_later_is_paid_before() {
     assert!(decided <= u64::from(BIDS_LIMIT) * bid + created / 2);
     assert!(decided < kernel::queue::ITEM_GAS * 9 / 10);
 
-    let (world, one) = due_gas(bidding().blocks(10), 0);
+    let topped_up = || opened().top_up(1, 1_000_000).by("tom").ok();
+    let world = topped_up().bid(1, "ada", TWO_AN_HOUR / 2).by("ada").ok();
+    let (world, one) = due_gas(world.blocks(10), 0);
     let (world, no_start) = due_gas(world.after(540), 60);
     let world = world.state(1, "open 2");
     let (world, expiry) = due_gas(world.after(3_540), 60);
@@ -322,8 +388,7 @@ fn what_is_due_later_is_paid_before() {
     assert!(one + no_start + expiry + prune <= bid + created);
 
     // Every further round is paid for too.
-    let mut world =
-        World::new().order_with(|o| o.rounds = 2).by("tom").ok().bid(1, "ada", TWO_AN_HOUR).by("ada").ok();
+    let mut world = topped_up().bid(1, "ada", TWO_AN_HOUR).by("ada").ok();
     let mut due = 0;
     for (round, bidder) in [(1, "ada"), (2, "bob")] {
         if round > 1 {
