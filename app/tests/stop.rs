@@ -108,9 +108,13 @@ impl Node {
     }
 
     fn init(&mut self, app_state: String) -> Option<response::Value> {
+        self.init_of(CHAIN_ID, app_state)
+    }
+
+    fn init_of(&mut self, chain_id: &str, app_state: String) -> Option<response::Value> {
         self.ask(request::Value::InitChain(RequestInitChain {
             time: Some(Timestamp { seconds: i64::try_from(START_S).unwrap(), nanos: 0 }),
-            chain_id: CHAIN_ID.into(),
+            chain_id: chain_id.into(),
             app_state_bytes: app_state.into(),
             initial_height: 1,
             ..Default::default()
@@ -241,4 +245,15 @@ fn what_consensus_never_asks_stops_the_node_with_the_reason() {
     assert_eq!(second.code, Some(1));
     assert!(second.errors.contains("underbid: committing a block failed"), "{}", second.errors);
     assert!(second.errors.contains("no candidate"), "{}", second.errors);
+}
+
+#[test]
+fn the_genesis_of_another_chain_than_the_configured_one_stops_the_node_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let mut node = Node::start(home.path(), None);
+    assert!(node.init_of("another-1", traffic_state().to_string()).is_none());
+    let ended = ended(node.process);
+    assert_eq!(ended.code, Some(1));
+    let words = ["another-1", CHAIN_ID];
+    assert!(words.iter().all(|word| ended.errors.contains(word)), "{}", ended.errors);
 }
