@@ -47,7 +47,7 @@ impl axum::serve::Listener for Listener {
         let (cut, is_cut) = oneshot::channel();
         let cut = Cut(Arc::new(Mutex::new(Some(cut))));
         let (idle, silence) = (self.idle, None);
-        (Connection { stream, idle, silence, cut, is_cut, _place: place }, address)
+        (Connection { stream, idle, silence, cut, is_cut: Some(is_cut), _place: place }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -81,7 +81,8 @@ pub struct Connection {
     /// Ends when nothing has come for too long; none while something comes.
     silence: Option<Pin<Box<Sleep>>>,
     cut: Cut,
-    is_cut: oneshot::Receiver<()>,
+    /// None once it has come: a receiver is asked once only.
+    is_cut: Option<oneshot::Receiver<()>>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -92,7 +93,9 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         // The connection has a sender itself, so there is no end but the cut.
-        if Pin::new(&mut self.is_cut).poll(context).is_ready() {
+        let is_whole = self.is_cut.as_mut().is_some_and(|cut| Pin::new(cut).poll(context).is_pending());
+        if !is_whole {
+            self.is_cut = None;
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(context, buffer) {

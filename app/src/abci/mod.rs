@@ -66,6 +66,16 @@ impl Abci {
         Self { chain_id: Some(chain_id), ..self }
     }
 
+    fn require_chain(&self, found: &str) -> kernel::Result<()> {
+        match &self.chain_id {
+            Some(expected) if expected != found => {
+                let text = format!("it is for the chain {found:?}, not for {expected:?}");
+                Err(kernel::Reject::invalid_request(text).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn bounds(&self, bytes: u64) -> Bounds {
         let committed = self.app.committed();
         let ctx = kernel::Ctx::new(committed.base.state(), kernel::Mode::Query, committed.block.clone());
@@ -91,13 +101,7 @@ impl Application for Abci {
 
     fn init_chain(&self, request: RequestInitChain) -> ResponseInitChain {
         let state = or_stop("reading the genesis document", genesis::parse_state(&request.app_state_bytes));
-        if let Some(expected) = self.chain_id.as_ref().filter(|expected| **expected != request.chain_id) {
-            let text = format!("it is for the chain {:?}, not for {expected:?}", request.chain_id);
-            or_stop(
-                "reading the genesis document",
-                Err::<(), _>(kernel::Error::from(kernel::Reject::invalid_request(text))),
-            );
-        }
+        or_stop("reading the genesis document", self.require_chain(&request.chain_id));
         let initial_height = u64::try_from(request.initial_height).unwrap_or(1).max(1);
         let (time_s, _) = unix(request.time.map(|time| (time.seconds, time.nanos)));
         let app_hash = self.app.init_chain(&request.chain_id, initial_height, time_s, state);

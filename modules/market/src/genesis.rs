@@ -92,8 +92,14 @@ pub(crate) fn init(ctx: &mut Ctx, genesis: Genesis) -> Result<()> {
 fn check_row(row: &OrderRow) -> Result<(), String> {
     let (order, terms) = (&row.order, &row.order.terms);
     let sound = |holds: bool, what: &str| if holds { Ok(()) } else { Err(what.to_owned()) };
-    sound((1..=LIST_LIMIT).contains(&terms.rounds), "order.terms.rounds: expected 1 to 64")?;
-    sound(at_most(terms.zones.len(), LIST_LIMIT), "order.terms.zones: expected at most 64")?;
+    sound(
+        (1..=LIST_LIMIT).contains(&terms.rounds),
+        &format!("order.terms.rounds: expected 1 to {LIST_LIMIT}"),
+    )?;
+    sound(
+        at_most(terms.zones.len(), LIST_LIMIT),
+        &format!("order.terms.zones: expected at most {LIST_LIMIT}"),
+    )?;
     sound(terms.count > 0, "order.terms.count: expected above 0")?;
     let rate_fits = product_le(terms.max_unit_rate, u128::from(terms.count), escrow::RATE_MAX, 1);
     sound(
@@ -104,7 +110,7 @@ fn check_row(row: &OrderRow) -> Result<(), String> {
         terms.weights.iter().all(|weight| *weight <= ONE_PPM),
         "order.terms.weights: expected at most 1000000 each",
     )?;
-    sound(at_most(row.bids.len(), BIDS_LIMIT), "bids: expected at most 40")?;
+    sound(at_most(row.bids.len(), BIDS_LIMIT), &format!("bids: expected at most {BIDS_LIMIT}"))?;
     let mut before = 0;
     for (place, RoundRow { round, award, .. }) in row.rounds.iter().enumerate() {
         if *round <= before || *round > order.round {
@@ -112,7 +118,7 @@ fn check_row(row: &OrderRow) -> Result<(), String> {
             return Err(format!("rounds[{place}].round: expected 1 to {round_max}, ascending"));
         }
         if !at_most(award.rows.len(), BIDS_LIMIT) {
-            return Err(format!("rounds[{place}].award.rows: expected at most 40"));
+            return Err(format!("rounds[{place}].award.rows: expected at most {BIDS_LIMIT}"));
         }
         before = *round;
     }
