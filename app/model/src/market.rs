@@ -48,9 +48,9 @@ impl Model {
         guard(weights.iter().all(|weight| *weight <= market.weight_max_ppm), Refusal::WeightOutOfRange)?;
         guard((1..=market.rounds_max).contains(&msg.rounds.into()), Refusal::RoundsOutOfRange)?;
         let rate_max = max_unit_rate * u128::from(msg.count);
-        let runway = self.runway(rate_max)?;
-        guard(deposit >= runway.max(self.escrow.deposit_min), Refusal::DepositTooSmall)?;
         let window_price = self.window_price(rate_max, msg.window_blocks.into())?;
+        let all_rounds = self.runway(rate_max)? + u128::from(msg.rounds - 1) * window_price;
+        guard(deposit >= all_rounds.max(self.escrow.deposit_min), Refusal::DepositTooSmall)?;
         let order_fee = window_price.max(self.market.order_fee);
         self.bank.require(&msg.tenant, UCREDIT, deposit.checked_add(order_fee).ok_or(Refusal::Overflow)?)?;
 

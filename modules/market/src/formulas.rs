@@ -53,6 +53,14 @@ pub fn window_price(terms: &Terms, params: &Params) -> Result<Amount, Overflow> 
     for_seconds_ceil(terms.rate_max(), seconds)
 }
 
+/// The least deposit of an order, in ucredit: what lasts at the ceiling for `runway_s` and `grace_s`, and the price of the
+/// window of each further round.
+pub fn least_deposit(terms: &Terms, params: &Params) -> Result<Amount, Overflow> {
+    let further = u128::from(terms.rounds.saturating_sub(1));
+    let windows = mul_ceil(window_price(terms, params)?.units(), further, 1).and_then(Amount::new)?;
+    for_seconds_ceil(terms.rate_max(), params.reserve_s())?.plus(windows)
+}
+
 /// What an order costs when it is created, in ucredit: the price of its first window, and at least the parameter.
 pub fn order_fee(terms: &Terms, params: &Params) -> Result<Amount, Overflow> {
     Ok(window_price(terms, params)?.max(params.order_fee))

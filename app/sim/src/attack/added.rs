@@ -4,7 +4,7 @@ use proto::underbid::market::v1::TenantReason;
 
 use super::{
     buyer::{Habit, Job},
-    catalogue::{Attack, Claim, knob},
+    catalogue::{Attack, Claim, exit, knob},
     listed::bites,
     scene::{CREDIT_AN_HOUR, HOME},
     seller::{Bids, Runs, Targets},
@@ -44,6 +44,41 @@ pub const ATTACKS: &[Attack] = &[
             buyer.habit = Habit::CloseStarting;
             let job = |_| Job { window_blocks: blocks, ..Job::new(0, count, 3_600) };
             buyer.jobs = (0..knobs[1]).map(job).collect();
+        },
+    },
+    Attack {
+        name: "decoy orders with further rounds",
+        listed: false,
+        claim: Claim::LosesOnAverage,
+        knobs: &[
+            knob("window in blocks", 12, 600, 12),
+            knob("decoys", 1, 16, 8),
+            knob("units each", 1, 4, 2),
+            knob("price ppm of ceiling", 600_000, 1_000_000, 1_000_000),
+            knob("extensions by the low bidders themselves", 0, 20, 20),
+            knob("rounds", 2, 4, 4),
+            knob("exit: no start, fake, notice", 0, 2, 2),
+        ],
+        join: |scene, knobs| {
+            scene.rogue_seller("seller", 8);
+            for n in 0..knobs[5] {
+                scene.rogue_seller(&format!("low-{n}"), 32).bids = Bids::Never;
+            }
+            scene.rogue_buyer("decoy", Vec::new());
+        },
+        turn: |scene, knobs| {
+            let seller = scene.seller("seller");
+            (seller.bids, seller.targets) = (Bids::Once { ppm: knobs[3], before: 0 }, Targets::Others);
+            for n in 0..knobs[5] {
+                // One a round: who has ended one is out of the order.
+                let low = scene.seller(&format!("low-{n}"));
+                (low.bids, low.targets, low.runs) =
+                    (Bids::Once { ppm: 1, before: 7 }, Targets::Mates, exit(knobs[6]));
+                low.tricks.stretches = u32::try_from(knobs[4]).unwrap();
+            }
+            let (blocks, count) = (u32::try_from(knobs[0]).unwrap(), u32::try_from(knobs[2]).unwrap());
+            let job = |_| Job { window_blocks: blocks, reclaim_min_s: 300, ..Job::new(0, count, 3_600) };
+            scene.buyer("decoy").jobs = (0..knobs[1]).map(job).collect();
         },
     },
     Attack {

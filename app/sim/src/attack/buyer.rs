@@ -111,8 +111,8 @@ impl Buyer {
     fn create(&self, job: &Job) -> MsgCreateOrder {
         let rate = job.ceiling * u128::from(job.count);
         // The reserve, and three more windows of blocks of six seconds: what four rounds can need.
-        let least_s = 5_400 + 3 * 6 * u128::from(job.window_blocks);
-        let least = (rate * least_s).div_ceil(E18).max(1_000_000);
+        let window = (rate * 6 * u128::from(job.window_blocks)).div_ceil(E18);
+        let least = ((rate * 5_400).div_ceil(E18) + 3 * window).max(1_000_000);
         MsgCreateOrder {
             tenant: self.address.to_string(),
             class_id: CLASS,

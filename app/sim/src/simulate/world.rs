@@ -121,7 +121,7 @@ pub fn market_params(random: &mut Random, scale: Scale) -> market::Params {
         soft_blocks,
         step_ppm,
         extensions_max: random.pick(&[1, 2, 3, 6]),
-        bids_max: random.within(2, 4),
+        bids_max: random.pick(&[2, 2, 2, 3, 4]),
         band_ppm: random.pick(&[0, step_ppm / 2, step_ppm]),
         ttl_s_min,
         ttl_s_max: ttl_s_min + times(random, 0, 12),

@@ -28,8 +28,8 @@ pub(crate) fn create_order(
     }
     provider::require_offered(&provider::class(ctx, terms.class_id)?)?;
     check_terms(&terms, &params)?;
-    let reserve = formulas::for_seconds_ceil(terms.rate_max(), params.reserve_s())?;
-    require_deposit(msg.deposit, reserve.max(escrow::params(ctx)?.deposit_min))?;
+    let least = formulas::least_deposit(&terms, &params)?;
+    require_deposit(msg.deposit, least.max(escrow::params(ctx)?.deposit_min))?;
     let expires_at = now.plus(u64::from(terms.ttl_s))?;
     let fee = formulas::order_fee(&terms, &params)?;
     let id = state::next_order_id(ctx)?;

@@ -11,7 +11,7 @@ const FULL: Code = ("market", 25);
 
 #[test]
 fn shielding_a_high_bid_by_one_that_never_starts_loses_the_bond() {
-    let world = opened().top_up(1, 1_000_000).by("tom").ok();
+    let world = World::new().order_with(two_rounds).by("tom").ok();
     let before = world.wealth(&["ada", "eve"]);
     // Eve's price of nearly nothing keeps honest Bob from winning; Ada waits behind her at the ceiling.
     let world = world.bid(1, "ada", TWO_AN_HOUR).by("ada").ok().bid(1, "bob", HALF).by("bob").ok();

@@ -56,7 +56,7 @@ fn import(block: &kernel::Block, document: &Document) -> Result<Ctx> {
 fn full() -> World {
     let world = active().at("10:30").settle(1).by("tim").ok();
     let world = world
-        .order_with(|o| (o.start_timeout_s, o.deposit) = (300, "30000000".into()))
+        .order_with(|o| (o.rounds, o.start_timeout_s, o.deposit) = (2, 300, "30000000".into()))
         .by("tim")
         .ok()
         .bid(2, "bob", TWO_AN_HOUR)

@@ -39,6 +39,7 @@ fn an_order_is_inside_the_parameters() {
         (market(11), |o| o.rounds = 0),
         (market(11), |o| o.rounds = 5),
         (market(12), |o| o.deposit = "23999999".into()),
+        (market(12), |o| (o.rounds, o.deposit) = (2, "24053333".into())),
         // The first guard that fails wins.
         (market(2), |o| (o.count, o.rounds) = (0, 0)),
     ];
@@ -65,7 +66,7 @@ fn an_order_is_inside_the_parameters() {
         |o| o.duration_s = 300,
         |o| o.duration_s = 31_536_000,
         |o| o.weights = vec![500_000; 5],
-        |o| o.rounds = 4,
+        |o| (o.rounds, o.deposit) = (4, "24160002".into()),
     ];
     for (row, change) in accepted.iter().enumerate() {
         println!("row {row}");
@@ -236,7 +237,7 @@ fn a_bid_needs_units_and_stake() {
 
 #[test]
 fn a_barred_provider_is_out_and_another_is_not() {
-    let world = starting().top_up(1, 1_000_000).by("tom").ok().after(600).state(1, "open 2");
+    let world = starting_of_two().after(600).state(1, "open 2");
     world
         .bid(1, "ada", 1_000)
         .by("ada")

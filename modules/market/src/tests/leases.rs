@@ -38,7 +38,10 @@ fn the_vector_of_the_specification() {
 #[test]
 #[rustfmt::skip]
 fn reclaim_follows_the_notice() {
-    let world = active()
+    let world = starting_of_two()
+        .confirm(1)
+        .by("ada")
+        .ok()
         .reclaim(1)
         .by("tom")
         .fails(NOT_OPERATOR)
@@ -64,7 +67,7 @@ fn reclaim_follows_the_notice() {
 
 #[test]
 fn a_funded_order_is_auctioned_again_after_a_reclaim() {
-    let world = World::new().order_with(|o| o.deposit = "100000000".into()).by("tom").ok();
+    let world = World::new().order_with(|o| (o.rounds, o.deposit) = (2, "100000000".into())).by("tom").ok();
     let world = world.bid(1, "ada", TWO_AN_HOUR).by("ada").ok().decided(1).confirm(1).by("ada").ok();
     let world = world.reclaim(1).by("ada").ok().at("11:00").state(1, "open 2");
     let world = world.emits("EventOrderReopened round=2 expires_at=12:00");
@@ -111,15 +114,15 @@ fn a_duration_ends_and_time_served_counts() {
     let world = world.at("10:30").state(1, "closed 1: Completed");
     assert_eq!(ended(&world, 1), (LeaseEnd::EndReached, clock("10:30"), 7_999_999));
     // A round that failed after 20 of 60 minutes: the next one runs for the other 40.
-    let world = at_ceiling_of(|o| (o.duration_s, o.deposit) = (3_600, "100000000".into()));
+    let world = at_ceiling_of(|o| (o.duration_s, o.rounds, o.deposit) = (3_600, 2, "100000000".into()));
     let world = world.at("10:20").abandon(1).by("ada").ok().state(1, "open 2");
     let world = world.bid(1, "bob", TWO_AN_HOUR).by("bob").ok().decided(1).confirm(1).by("bob").ok();
     let world = world.emits("EventLeaseStarted end_at=11:00").at("11:00").state(1, "closed 2: Completed");
     assert_eq!(world.order(1).served_s, 3_600);
     // Less than the minimal charge is left: the order is complete.
-    let world = at_ceiling_of(|o| (o.duration_s, o.deposit) = (3_600, "100000000".into()));
+    let world = at_ceiling_of(|o| (o.duration_s, o.rounds, o.deposit) = (3_600, 2, "100000000".into()));
     world.at("10:55:01").abandon(1).by("ada").ok().state(1, "closed 1: Completed");
-    let world = at_ceiling_of(|o| (o.duration_s, o.deposit) = (3_600, "100000000".into()));
+    let world = at_ceiling_of(|o| (o.duration_s, o.rounds, o.deposit) = (3_600, 2, "100000000".into()));
     world.at("10:55").abandon(1).by("ada").ok().state(1, "open 2");
 }
 
@@ -135,7 +138,7 @@ fn of_ends_at_one_time_the_duration_counts_first() {
 
 #[test]
 fn who_does_not_start_loses_the_bond() {
-    let world = starting().top_up(1, 1_000_000).by("tom").ok();
+    let world = starting_of_two();
     let (stake, tenant) = (world.stake("ada").stake_total.units(), world.flop("tom"));
     let world = world.after(599).state(1, "starting 1").after(1).state(1, "open 2");
     let world = world.emits("EventLeaseClosed reason=NoStart gross=0").emits("EventStakeSlashed");
@@ -152,19 +155,22 @@ fn who_does_not_start_loses_the_bond() {
 
 #[test]
 fn another_round_needs_the_reserve_beyond_the_price_of_its_window() {
+    // Five minutes at the ceiling were delivered, and the round failed.
+    let spent = 1_333_333;
     let ended = |deposit: u64| {
-        let world = World::new().order_with(|o| o.deposit = deposit.to_string()).by("tom").ok();
-        world.bid(1, "ada", TWO_AN_HOUR).by("ada").ok().decided(1).after(600)
+        let world = at_ceiling_of(|o| (o.rounds, o.deposit) = (2, deposit.to_string()));
+        world.after(300).abandon(1).by("ada").ok()
     };
-    let world = ended(24_000_000 + FEE).state(1, "open 2").emits("EventAccountFined amount=53334");
+    let world = ended(24_000_000 + FEE + spent).state(1, "open 2").emits("EventAccountFined amount=53334");
     assert_eq!(world.order(1).account.balance.units(), 24_000_000);
-    let world = ended(24_000_000 + FEE - 1).state(1, "closed 1: Underfunded").emits_no("EventAccountFined");
-    assert_eq!(world.credit("tom"), u128::from(PURSE - FEE), "no window, no price");
+    let world =
+        ended(24_000_000 + FEE + spent - 1).state(1, "closed 1: Underfunded").emits_no("EventAccountFined");
+    assert_eq!(world.credit("tom"), u128::from(PURSE - FEE - spent), "no window, no price");
 }
 
 #[test]
 fn a_report_in_the_first_minutes_costs_both_and_pays_nobody() {
-    let world = at_ceiling().at("10:04:59");
+    let world = at_ceiling_of(two_rounds).at("10:04:59");
     let (stake, ada) = (world.stake("ada").stake_total.units(), world.credit("ada"));
     let (world, answer): (_, MsgCloseLeaseResponse) =
         world.close(1, TenantReason::NotDelivered).by("tom").answer();
@@ -172,11 +178,13 @@ fn a_report_in_the_first_minutes_costs_both_and_pays_nobody() {
     assert_eq!((answer.gross.as_str(), answer.fined.as_str()), ("0", "1333333"));
     assert_eq!(stake - world.stake("ada").stake_total.units(), 2_666_666);
     assert_eq!(world.credit("ada"), ada);
-    // 22.67 USD are not enough for another round: with more money it goes on.
+    // 23.67 USD are not enough for another round: with more money it goes on.
     let world = world.state(1, "closed 1: Underfunded");
     assert_eq!(world.credit("tom"), u128::from(PURSE - FEE) - 1_333_333);
-    let world =
-        at_ceiling_of(|o| o.deposit = "30000000".into()).close(1, TenantReason::NotDelivered).by("tom").ok();
+    let world = at_ceiling_of(|o| (o.rounds, o.deposit) = (2, "30000000".into()))
+        .close(1, TenantReason::NotDelivered)
+        .by("tom")
+        .ok();
     let world = world.state(1, "open 2");
     assert_eq!((world.order(1).barred.as_slice(), world.stake("ada").bad.units()), (&[who("ada")][..], 0));
     // After them it is an ordinary end.
@@ -192,7 +200,8 @@ fn a_report_in_the_first_minutes_costs_both_and_pays_nobody() {
 #[test]
 fn a_report_in_the_first_minutes_leaves_the_whole_duration() {
     for (duration_s, reported_s) in [(500, 250), (600, 299)] {
-        let world = at_ceiling_of(|o| (o.duration_s, o.deposit) = (duration_s, "30000000".into()));
+        let world =
+            at_ceiling_of(|o| (o.duration_s, o.rounds, o.deposit) = (duration_s, 2, "30000000".into()));
         let world = world.after(reported_s).close(1, TenantReason::NotDelivered).by("tom").ok();
         let world = world.state(1, "open 2");
         assert_eq!(world.order(1).served_s, 0, "nothing was delivered");
@@ -328,7 +337,7 @@ fn an_order_that_expired_late_ended_when_it_was_due() {
 
 #[test]
 fn a_lease_that_a_late_queue_ends_is_auctioned_for_the_whole_of_its_wait() {
-    let world = starting().top_up(1, 1_000_000).by("tom").ok().queues_late(3_000);
+    let world = starting_of_two().queues_late(3_000);
     let now = world.now();
     let world = world.blocks(1).state(1, "open 2");
     assert_eq!(world.order(1).open().unwrap().expires_at.value(), now + 3_600);

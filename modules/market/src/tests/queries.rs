@@ -233,7 +233,7 @@ fn leases_are_listed_live_ones_first() {
 
 #[test]
 fn a_lease_and_its_award_are_found_by_round_or_the_last() {
-    let world = starting().top_up(1, 1_000_000).by("tom").ok();
+    let world = starting_of_two();
     let lease = |world: &World, round| {
         let answer: wire::QueryLeaseResponse =
             ask(world, &wire::QueryLeaseRequest { order_id: 1, round }).unwrap();

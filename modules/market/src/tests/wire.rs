@@ -107,7 +107,10 @@ fn events_are_what_the_protos_say() {
     };
     let params = Params { bids_max: 2, ..Params::default() };
     let world = World::with(params, &["ada", "bob", "eve"]);
-    let world = world.order_with(|o| (o.deposit, o.near) = ("100000000".into(), ZONE.into())).by("tom").ok();
+    let world = world
+        .order_with(|o| (o.rounds, o.deposit, o.near) = (2, "100000000".into(), ZONE.into()))
+        .by("tom")
+        .ok();
     check(&world);
     let mut world = world;
     for (name, percent) in [("ada", 90), ("bob", 80), ("eve", 70)] {
@@ -274,7 +277,7 @@ fn largest_auction() -> World {
     let zones = others.chain([zone.clone()]).collect();
     let largest = |order: &mut MsgCreateOrder| {
         (order.zones, order.rounds, order.duration_s) = (zones, LIST_LIMIT, 3_600);
-        order.near = ZONE.into();
+        (order.near, order.deposit) = (ZONE.into(), "27360042".into());
     };
     world = world.order_with(largest).by("tom").ok();
     for name in &names {
@@ -375,8 +378,8 @@ fn what_is_due_later_is_paid_before() {
     assert!(decided <= u64::from(BIDS_LIMIT) * bid + created / 2);
     assert!(decided < kernel::queue::ITEM_GAS * 9 / 10);
 
-    let topped_up = || opened().top_up(1, 1_000_000).by("tom").ok();
-    let world = topped_up().bid(1, "ada", TWO_AN_HOUR / 2).by("ada").ok();
+    let twice = || World::new().order_with(two_rounds).by("tom").ok();
+    let world = twice().bid(1, "ada", TWO_AN_HOUR / 2).by("ada").ok();
     let (world, one) = due_gas(world.blocks(10), 0);
     let (world, no_start) = due_gas(world.after(540), 60);
     let world = world.state(1, "open 2");
@@ -388,7 +391,7 @@ fn what_is_due_later_is_paid_before() {
     assert!(one + no_start + expiry + prune <= bid + created);
 
     // Every further round is paid for too.
-    let mut world = topped_up().bid(1, "ada", TWO_AN_HOUR).by("ada").ok();
+    let mut world = twice().bid(1, "ada", TWO_AN_HOUR).by("ada").ok();
     let mut due = 0;
     for (round, bidder) in [(1, "ada"), (2, "bob")] {
         if round > 1 {

@@ -351,7 +351,7 @@ impl World {
         Step { world: self, name, body: Box::new(body) }
     }
 
-    /// An order for 8 units at 2 USD an hour, open-ended, two rounds, changed by `change`.
+    /// An order for 8 units at 2 USD an hour, open-ended, one round, changed by `change`.
     pub fn order_with(self, change: impl FnOnce(&mut wire::MsgCreateOrder)) -> Step {
         let mut order = default_order();
         change(&mut order);
@@ -465,7 +465,7 @@ pub fn default_order() -> wire::MsgCreateOrder {
         min_uptime_ppm: 0,
         weights: Vec::new(),
         manifest_hash: vec![7; 32],
-        rounds: 2,
+        rounds: 1,
         deposit: "24000000".into(),
     }
 }
@@ -577,6 +577,23 @@ pub fn bidding() -> World {
 /// `ada` has won at half the ceiling.
 pub fn starting() -> World {
     bidding().decided(1)
+}
+
+/// The same of an order that may be auctioned again.
+pub fn starting_of_two() -> World {
+    World::new()
+        .order_with(two_rounds)
+        .by("tom")
+        .ok()
+        .bid(1, "ada", TWO_AN_HOUR / 2)
+        .by("ada")
+        .ok()
+        .decided(1)
+}
+
+/// Two rounds, and more money than both can need.
+pub fn two_rounds(order: &mut wire::MsgCreateOrder) {
+    (order.rounds, order.deposit) = (2, "25000000".into());
 }
 
 /// `ada` runs the lease since ten o'clock.

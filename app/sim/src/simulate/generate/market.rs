@@ -35,7 +35,9 @@ pub fn create_order(random: &mut Random, scene: &Scene) -> Said {
     let part = u128::from(random.between(1, 100));
     let unit_rate =
         scene.scale.unit_rate() * part / 100 + u128::from(random.pick(&[0_u64, 1, 7, 333_333_333]));
-    let least = scene.least_deposit(unit_rate * u128::from(count));
+    let rounds = random.within(1, params.rounds_max);
+    let window_blocks = random.within(params.window_blocks_min, params.window_blocks_max);
+    let least = scene.least_deposit(unit_rate * u128::from(count), rounds - 1, window_blocks);
     let deposit = match random.below(4) {
         0 => least,
         1 => least + u128::from(random.below(3)),
@@ -63,14 +65,14 @@ pub fn create_order(random: &mut Random, scene: &Scene) -> Said {
         near,
         max_unit_rate: unit_rate.to_string(),
         duration_s: if open { 0 } else { random.within(params.duration_s_min, params.duration_s_max) },
-        window_blocks: random.within(params.window_blocks_min, params.window_blocks_max),
+        window_blocks,
         ttl_s: random.within(params.ttl_s_min, params.ttl_s_max),
         start_timeout_s: random.within(params.start_timeout_s_min, params.start_timeout_s_max),
         reclaim_min_s: random.within(params.reclaim_s_min, params.reclaim_s_max),
         min_uptime_ppm: random.pick(&[0, 0, 0, 0, 900_000, 900_001]),
         weights,
         manifest_hash: vec![7; 32],
-        rounds: random.within(1, params.rounds_max),
+        rounds,
         deposit: deposit.to_string(),
     };
     if random.chance(1, 4) {
@@ -129,7 +131,8 @@ pub fn cancel_order(random: &mut Random, scene: &Scene) -> Option<Said> {
 }
 
 pub fn create_bid(random: &mut Random, scene: &Scene) -> Option<Said> {
-    let (id, order) = scene.order(random, &[OrderState::Open, OrderState::Bidding])?;
+    let contested = if random.chance(1, 4) { scene.most_contested() } else { None };
+    let (id, order) = contested.or_else(|| scene.order(random, &[OrderState::Open, OrderState::Bidding]))?;
     let Some((owner, zone)) = offer(random, scene, *id, order) else {
         return Some(supply::capacity_for(random, scene, &order.terms));
     };
@@ -316,7 +319,11 @@ pub fn top_up(random: &mut Random, scene: &Scene) -> Option<Said> {
         0 => least.saturating_sub(1),
         1 => least,
         2 => u128::from(crate::PURSE) * 2,
-        _ => scene.least_deposit(order.terms.rate_max()) / u128::from(random.between(1, 8)) + least,
+        _ => {
+            scene.least_deposit(order.terms.rate_max(), 1, order.terms.window_blocks)
+                / u128::from(random.between(1, 8))
+                + least
+        }
     };
     let amount = if random.chance(1, 60) { "1.5".into() } else { amount.to_string() };
     let order_id = number(random, *id);

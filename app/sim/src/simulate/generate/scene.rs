@@ -90,6 +90,12 @@ impl Scene {
         market::AUCTIONS.get(&self.ctx, &id).unwrap()
     }
 
+    /// The order with the most bids, so that a book is full now and then.
+    pub fn most_contested(&self) -> Option<&(u64, Order)> {
+        let bids = |id: &u64| self.auction(*id).map(|auction| auction.bid_count);
+        self.orders.iter().filter(|(id, _)| bids(id).is_some()).max_by_key(|(id, _)| bids(id))
+    }
+
     /// The owners that are active providers.
     pub fn active(&self) -> Vec<&(&'static str, Provider)> {
         self.providers.iter().filter(|(_, provider)| provider.status == Status::Active).collect()
@@ -120,10 +126,12 @@ impl Scene {
         }
     }
 
-    /// The least deposit of an order with this ceiling.
-    pub fn least_deposit(&self, rate_max: u128) -> u128 {
-        let reserve = rate_max * u128::from(self.market.runway_s + self.market.grace_s);
-        reserve.div_ceil(kernel::E18).max(self.escrow.deposit_min.units())
+    /// The least deposit of an order with this ceiling, which has so many windows to pay after the first one.
+    pub fn least_deposit(&self, rate_max: u128, further: u32, window_blocks: u32) -> u128 {
+        let seconds = |seconds: u32| (rate_max * u128::from(seconds)).div_ceil(kernel::E18);
+        let reserve = seconds(self.market.runway_s + self.market.grace_s);
+        let windows = u128::from(further) * seconds(window_blocks * self.market.window_block_s);
+        (reserve + windows).max(self.escrow.deposit_min.units())
     }
 
     /// What transactions pay for this much gas: enough, whatever the last block made of the price.
