@@ -1,6 +1,6 @@
 //! What a transaction must pass before its messages run: limits, time, accounts, nonce, fee, signatures.
 
-use kernel::{Address, Amount, Cost, Ctx, Dec, Mode, Reject, Result, codec::length};
+use kernel::{Address, Amount, Cost, Ctx, Dec, Mode, Reject, Result, codec::length, excerpt};
 
 use crate::{
     modules::FEE_COLLECTOR,
@@ -16,6 +16,12 @@ pub struct Paid {
     /// The part that is burned: the base fee for all of its gas limit.
     pub base: Amount,
 }
+
+/// How far ahead of the last block's time a timeout has to be for the mempool, in seconds. What is over when the next block is
+/// made would fill it for nothing: it is refused there, and nobody has paid.
+pub const TIMEOUT_AHEAD_S: u64 = 10;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// Runs the checks in order and takes the fee; after an error nothing of it remains.
 pub fn run(ctx: &mut Ctx, tx: &Tx, signatures: &SignatureCache) -> Result<Paid> {
@@ -73,13 +79,25 @@ fn within_time(ctx: &Ctx, tx: &Tx, params: &auth::Params) -> Result<()> {
     if tx.timeout_nanos == 0 {
         return Ok(());
     }
-    let now =
-        ctx.block.time.value().saturating_mul(1_000_000_000).saturating_add(u64::from(ctx.block.time_nanos));
-    if now >= tx.timeout_nanos {
+    let now = ctx
+        .block
+        .time
+        .value()
+        .saturating_mul(NANOS_PER_SECOND)
+        .saturating_add(u64::from(ctx.block.time_nanos));
+    if tx.is_over(now) {
         let text = format!("block time: {now} ns, timeout: {} ns: tx timeout", tx.timeout_nanos);
         return Err(Reject::new(Reject::SDK, 30, text).into());
     }
-    let ahead_max = u64::from(params.unordered_timeout_max_s).saturating_mul(1_000_000_000);
+    let is_pending = matches!(ctx.mode(), Mode::Check | Mode::Recheck);
+    if is_pending && tx.is_over(now.saturating_add(TIMEOUT_AHEAD_S.saturating_mul(NANOS_PER_SECOND))) {
+        let text = format!(
+            "last block time: {now} ns, timeout: {} ns, expected at least {TIMEOUT_AHEAD_S} s more: tx timeout",
+            tx.timeout_nanos
+        );
+        return Err(Reject::new(Reject::SDK, 30, text).into());
+    }
+    let ahead_max = u64::from(params.unordered_timeout_max_s).saturating_mul(NANOS_PER_SECOND);
     if tx.unordered && tx.timeout_nanos.saturating_sub(now) > ahead_max {
         let text = format!("an unordered transaction times out within {} s", params.unordered_timeout_max_s);
         return Err(Reject::invalid_request(text).into());
@@ -94,9 +112,12 @@ fn fee_due(mode: Mode, tx: &Tx, params: &auth::Params, base_fee: Dec) -> Result<
         None => Amount::ZERO,
         Some((denom, amount)) if *denom == params.fee.denom => *amount,
         Some((denom, _)) => {
-            return Err(
-                Reject::invalid_coins(format!("fees are paid in {}, got {denom}", params.fee.denom)).into()
-            );
+            return Err(Reject::invalid_coins(format!(
+                "fees are paid in {}, got {}",
+                params.fee.denom,
+                excerpt(denom)
+            ))
+            .into());
         }
     };
     if mode == Mode::Simulate {

@@ -16,6 +16,7 @@ use figment::{
     value::{Dict, Map, Value},
 };
 use serde::Deserialize;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{abci::server, client::keys::Storage};
 
@@ -268,8 +269,11 @@ impl Config {
                 format!("the socket's path has {bytes} bytes, expected at most {max}"),
             ));
         }
-        tracing_subscriber::EnvFilter::from_str(&raw.log_level)
-            .map_err(|e| wrong("log_level", format!("found {:?}, expected a level: {e}", raw.log_level)))?;
+        check_log_level(&raw.log_level).map_err(|part| {
+            let expected =
+                "expected a level: error, warn, info, debug or trace, also by part, as info,store=debug";
+            wrong("log_level", format!("found {part:?}, {expected}"))
+        })?;
         if !(raw.node.starts_with("http://") && raw.node.len() > "http://".len()) {
             return Err(wrong("node", format!("found {:?}, expected http://HOST:PORT", raw.node)));
         }
@@ -424,6 +428,16 @@ fn typed(key: &Key, text: String) -> Value {
     match text.parse::<u64>() {
         Ok(number) if key.is_number => Value::from(number),
         _ => Value::from(text),
+    }
+}
+
+/// A lone word that is no level would be read as a part of the program, of which alone all is then logged: the node would
+/// fall silent. The error is the part that is wrong.
+fn check_log_level(text: &str) -> Result<(), &str> {
+    let is_level = |level: &str| !level.is_empty() && LevelFilter::from_str(level).is_ok();
+    match text.split(',').find(|part| !is_level(part.rsplit('=').next().unwrap_or_default())) {
+        Some(part) => Err(part),
+        None => EnvFilter::from_str(text).map(drop).map_err(|_| text),
     }
 }
 

@@ -50,6 +50,9 @@ impl fmt::Display for Summary {
     }
 }
 
+/// The largest `max_bytes` that CometBFT takes.
+const BLOCK_BYTES_MAX: u64 = 100 * 1024 * 1024;
+
 /// The parts of CometBFT's document that the application looks at.
 #[derive(Deserialize)]
 struct Document {
@@ -60,7 +63,22 @@ struct Document {
     initial_height: Option<String>,
     #[serde(default)]
     validators: Vec<Value>,
+    #[serde(default)]
+    consensus_params: Option<ConsensusParams>,
     app_state: AppState,
+}
+
+/// CometBFT's own limits.
+#[derive(Deserialize)]
+struct ConsensusParams {
+    block: BlockParams,
+}
+
+/// Numbers as CometBFT writes 64 bits: as text.
+#[derive(Deserialize)]
+struct BlockParams {
+    max_bytes: String,
+    max_gas: String,
 }
 
 /// Reads `app_state`.
@@ -130,6 +148,11 @@ pub fn validate(text: &str) -> Result<Summary, Error> {
                 .map_err(|_| field("genesis_time", "expected a time after 1970".into()))?
         }
     };
+    // CometBFT would take the present time, at each validator another.
+    if document.genesis_time.is_none() && !document.validators.is_empty() {
+        return Err(field("genesis_time", "expected a time, since validators are named".into()));
+    }
+    check_limits(document.consensus_params.as_ref(), document.app_state.auth.params.max_block_gas)?;
     let store = store::MemoryBackend::new(STORES);
     let view = store.view(None).map_err(|e| field("app_state", e.to_string()))?;
     let genesis =
@@ -140,6 +163,25 @@ pub fn validate(text: &str) -> Result<Summary, Error> {
         validators: document.validators.len(),
         records: genesis.records(),
     })
+}
+
+/// A document without limits would get CometBFT's defaults, under which blocks are as large as they are slow; and both
+/// limits of gas are one, or blocks that a proposer makes and blocks that a validator takes differ.
+fn check_limits(params: Option<&ConsensusParams>, gas: u64) -> Result<(), Error> {
+    let field = |name: &str, why: String| Error::Field { path: format!("consensus_params{name}"), why };
+    let Some(ConsensusParams { block }) = params else {
+        return Err(field("", "expected CometBFT's parameters, as genesis/reference.json has them".into()));
+    };
+    if !block.max_bytes.parse().is_ok_and(|bytes| (1..=BLOCK_BYTES_MAX).contains(&bytes)) {
+        let why = format!("found {:?}, expected 1 to {BLOCK_BYTES_MAX}", block.max_bytes);
+        return Err(field(".block.max_bytes", why));
+    }
+    if block.max_gas != gas.to_string() {
+        let why =
+            format!("found {:?}, expected \"{gas}\", app_state.auth.params.max_block_gas", block.max_gas);
+        return Err(field(".block.max_gas", why));
+    }
+    Ok(())
 }
 
 fn build(

@@ -255,12 +255,12 @@ fn measure(app: &App, store: &RocksBackend) {
     }
     let committed = app.committed();
     let ctx = Ctx::new(committed.base.state(), Mode::Query, committed.block.clone());
-    let backlogs = market::block::backlogs(&ctx);
-    match backlogs {
-        Ok(backlogs) => {
-            backlogs.into_iter().for_each(|(queue, due)| app.metrics.figure(queue, u64::from(due)))
-        }
-        Err(error) => tracing::warn!(%error, "the backlogs can't be read"),
+    match (market::block::backlogs(&ctx), provider::block::backlog(&ctx)) {
+        (Ok(backlogs), Ok(unbondings)) => backlogs
+            .into_iter()
+            .chain([("unbondings_due", unbondings)])
+            .for_each(|(queue, due)| app.metrics.figure(queue, u64::from(due))),
+        (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "the backlogs can't be read"),
     }
     if let Ok(base) = auth::fees::base(&ctx) {
         app.metrics.set_base_fee(base.atomics());
@@ -268,7 +268,8 @@ fn measure(app: &App, store: &RocksBackend) {
     app.metrics.figure("signature_checks", app.signatures().checks());
 }
 
-/// The state as a genesis document that a new chain can start from.
+/// The state as a genesis document that a new chain can start from, once it has validators and a time. CometBFT's parameters
+/// are those of this home's genesis, since the application changes none; without that file only the limit of gas is known.
 pub fn export(config: &Config, height: Option<u64>) -> Result<Value, Error> {
     let store = open(config)?;
     let view = store.view(height)?;
@@ -280,10 +281,26 @@ pub fn export(config: &Config, height: Option<u64>) -> Result<Value, Error> {
     });
     let ctx = Ctx::new(view, Mode::Query, block);
     let state = modules::export_genesis(&ctx).map_err(Error::Export)?;
+    let gas = state.auth.params.max_block_gas;
     if let Some(fields) = document.as_object_mut() {
+        fields.insert("consensus_params".into(), consensus_params(config, gas)?);
         fields.insert("app_state".into(), serde_json::to_value(state)?);
     }
     Ok(document)
+}
+
+fn consensus_params(config: &Config, gas: u64) -> Result<Value, Error> {
+    let mut params = match std::fs::read(config.genesis_file()) {
+        Ok(text) => serde_json::from_slice::<Value>(&text)?.get("consensus_params").cloned(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(source) => return Err(config::Error::Unreadable { path: config.genesis_file(), source }.into()),
+    }
+    .filter(|params| params.get("block").is_some_and(Value::is_object))
+    .unwrap_or_else(|| json!({ "block": {} }));
+    if let Some(block) = params.get_mut("block").and_then(Value::as_object_mut) {
+        block.insert("max_gas".into(), gas.to_string().into());
+    }
+    Ok(params)
 }
 
 /// Takes the last block back: the node is then at the height before, with that height's app hash.

@@ -1,6 +1,8 @@
 //! What goes into a block. A proposer keeps what fits; a validator rejects only what the bytes alone prove wrong, so
 //! that all of them decide alike.
 
+use std::collections::BTreeSet;
+
 use crate::tx::{Purpose, Tx};
 
 /// The bounds of a block.
@@ -14,17 +16,27 @@ pub struct Bounds {
     pub app_version: u32,
 }
 
-/// The transactions of a mempool that a block takes, in its order.
-pub fn prepare(txs: Vec<Vec<u8>>, bounds: Bounds) -> Vec<Vec<u8>> {
-    let mut room = bounds;
-    txs.into_iter().filter(|bytes| room.take(bytes)).collect()
+/// The transactions of a mempool that a block takes at `nanos`, in its order: not what is over by then, and not what waits for
+/// one of the same account that is left out.
+pub fn prepare(txs: Vec<Vec<u8>>, bounds: Bounds, nanos: u64) -> Vec<Vec<u8>> {
+    let (mut room, mut waiting) = (bounds, BTreeSet::new());
+    let mut keep = |bytes: &Vec<u8>| {
+        let Some(tx) = room.decode(bytes) else { return false };
+        let waits = !tx.unordered && tx.signers.iter().any(|signer| waiting.contains(&signer.address));
+        let keep = !waits && !tx.is_over(nanos) && room.take(bytes, &tx);
+        if !keep && !tx.unordered {
+            waiting.extend(tx.signers.iter().map(|signer| signer.address));
+        }
+        keep
+    };
+    txs.into_iter().filter(|bytes| keep(bytes)).collect()
 }
 
 /// Whether a block may be voted for.
 pub fn acceptable<'a>(txs: impl IntoIterator<Item = &'a Vec<u8>>, bounds: Bounds) -> Result<(), String> {
     let mut room = bounds;
     for (index, bytes) in txs.into_iter().enumerate() {
-        if !room.take(bytes) {
+        if !room.decode(bytes).is_some_and(|tx| room.take(bytes, &tx)) {
             return Err(format!("transaction {index} is undecodable or over the block's bounds"));
         }
     }
@@ -32,10 +44,13 @@ pub fn acceptable<'a>(txs: impl IntoIterator<Item = &'a Vec<u8>>, bounds: Bounds
 }
 
 impl Bounds {
-    /// Takes a transaction's share, if it is decodable and fits.
-    fn take(&mut self, bytes: &[u8]) -> bool {
+    fn decode(&self, bytes: &[u8]) -> Option<Tx> {
+        Tx::decode(bytes, self.app_version, Purpose::Execute).ok()
+    }
+
+    /// Takes a transaction's share, if it fits.
+    fn take(&mut self, bytes: &[u8], tx: &Tx) -> bool {
         let Some(bytes_left) = self.bytes.checked_sub(wire_length(bytes.len())) else { return false };
-        let Ok(tx) = Tx::decode(bytes, self.app_version, Purpose::Execute) else { return false };
         let Some(gas_left) = self.gas.checked_sub(tx.gas_limit) else { return false };
         (self.bytes, self.gas) = (bytes_left, gas_left);
         true

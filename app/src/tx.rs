@@ -3,7 +3,7 @@
 //! The format is `cosmos.tx.v1beta1.TxRaw`, so that existing wallets sign it unmodified. Only its canonical form is
 //! accepted: a transaction has one encoding, hence one hash.
 
-use kernel::{Address, Amount, Reject, module::canonical};
+use kernel::{Address, Amount, Reject, excerpt, module::canonical};
 use prost::Message as _;
 use proto::cosmos::{
     base::v1beta1::Coin,
@@ -39,7 +39,7 @@ pub struct Tx {
     pub actions: Vec<String>,
     /// Its signers in the order of its messages; the first pays unless `fee_payer` says otherwise.
     pub signers: Vec<Signer>,
-    /// Who pays the fee: one of the signers.
+    /// Who pays the fee: one of the signers, who may sign for nothing else.
     pub fee_payer: Address,
     /// The fee offered: one coin, or none.
     pub fee: Option<(String, Amount)>,
@@ -49,7 +49,7 @@ pub struct Tx {
     pub memo_length: usize,
     /// It is invalid above this height; 0: no limit.
     pub timeout_height: u64,
-    /// It is invalid after this instant, in Unix nanoseconds; 0: no limit.
+    /// It is invalid from this instant on, in Unix nanoseconds; 0: no limit.
     pub timeout_nanos: u64,
     /// Its signers' sequences are not used; the timeout is its nonce.
     pub unordered: bool,
@@ -93,16 +93,15 @@ impl Tx {
         let auth_info: AuthInfo = canonical(&raw.auth_info_bytes)?;
         require_no_extensions(&body)?;
         let messages = parse_messages(&body, app_version)?;
-        let addresses = signers_of(&messages);
-        let signers = match purpose {
-            Purpose::Execute => signed_by(&addresses, &auth_info.signer_infos, raw.signatures)?,
-            Purpose::Simulate => simulated_by(&addresses, &auth_info.signer_infos)?,
-        };
         let fee = auth_info.fee.unwrap_or_default();
         if auth_info.tip.is_some() || !fee.granter.is_empty() {
             return Err(Reject::invalid_request("tips and fee grants are not served"));
         }
-        let fee_payer = payer(&fee.payer, &addresses)?;
+        let (addresses, fee_payer) = signers_of(&messages, &fee.payer)?;
+        let signers = match purpose {
+            Purpose::Execute => signed_by(&addresses, &auth_info.signer_infos, raw.signatures)?,
+            Purpose::Simulate => simulated_by(&addresses, &auth_info.signer_infos)?,
+        };
         let (timeout_nanos, unordered) = timeouts(&body, purpose)?;
         Ok(Self {
             hash: Sha256::digest(bytes).into(),
@@ -123,6 +122,11 @@ impl Tx {
         })
     }
 
+    /// Whether it is over at a time, in Unix nanoseconds.
+    pub const fn is_over(&self, nanos: u64) -> bool {
+        self.timeout_nanos > 0 && nanos >= self.timeout_nanos
+    }
+
     /// What a signer signs.
     pub fn sign_bytes(&self, chain_id: &str, account_number: u64) -> Vec<u8> {
         SignDoc {
@@ -137,9 +141,11 @@ impl Tx {
 
 fn require_no_extensions(body: &TxBody) -> Result<(), Reject> {
     match body.extension_options.first() {
-        Some(option) => {
-            Err(Reject::new(Reject::SDK, 31, format!("unknown extension option {}", option.type_url)))
-        }
+        Some(option) => Err(Reject::new(
+            Reject::SDK,
+            31,
+            format!("unknown extension option {}", excerpt(&option.type_url)),
+        )),
         None => Ok(()),
     }
 }
@@ -154,7 +160,8 @@ fn parse_messages(body: &TxBody, app_version: u32) -> Result<Vec<Msg>, Reject> {
     body.messages.iter().map(|any| modules::decode(any, app_version)).collect()
 }
 
-fn signers_of(messages: &[Msg]) -> Vec<Address> {
+/// Who signs, the messages' own in the order of their first appearance, then a payer who is none of them; and who pays.
+fn signers_of(messages: &[Msg], payer: &str) -> Result<(Vec<Address>, Address), Reject> {
     let mut signers: Vec<Address> = Vec::new();
     for message in messages {
         for signer in message.signers().as_slice() {
@@ -163,7 +170,14 @@ fn signers_of(messages: &[Msg]) -> Vec<Address> {
             }
         }
     }
-    signers
+    let payer = match payer {
+        "" => signers.first().copied().ok_or_else(|| Reject::unauthorized("expected a signer"))?,
+        text => Address::parse(text)?,
+    };
+    if !signers.contains(&payer) {
+        signers.push(payer);
+    }
+    Ok((signers, payer))
 }
 
 fn signed_by(
@@ -219,23 +233,11 @@ fn mode(info: Option<&ModeInfo>) -> Option<SignMode> {
     }
 }
 
-fn payer(text: &str, signers: &[Address]) -> Result<Address, Reject> {
-    let first = signers.first().copied().ok_or_else(|| Reject::unauthorized("expected a signer"))?;
-    if text.is_empty() {
-        return Ok(first);
-    }
-    let payer = Address::parse(text)?;
-    if signers.contains(&payer) {
-        return Ok(payer);
-    }
-    Err(Reject::unauthorized(format!("the fee payer {payer} is none of the signers")))
-}
-
 fn timeouts(body: &TxBody, purpose: Purpose) -> Result<(u64, bool), Reject> {
     let nanos = match &body.timeout_timestamp {
         None => 0,
         Some(at) => unix_nanos(at.seconds, at.nanos)
-            .ok_or_else(|| Reject::invalid_request("timeout_timestamp: expected a time after 1970"))?,
+            .ok_or_else(|| Reject::invalid_request("timeout_timestamp: expected a time from 1970 to 2554"))?,
     };
     if body.unordered && nanos == 0 && purpose == Purpose::Execute {
         return Err(Reject::invalid_request("an unordered transaction needs a timeout_timestamp"));
@@ -254,7 +256,11 @@ pub fn unix_nanos(seconds: i64, nanos: i32) -> Option<u64> {
 fn parse_fee(coins: &[Coin]) -> Result<Option<(String, Amount)>, Reject> {
     match coins {
         [] => Ok(None),
-        [coin] => Ok(Some((coin.denom.clone(), Amount::parse(&coin.amount)?))),
+        [coin] => {
+            let amount =
+                Amount::parse(&coin.amount).map_err(|reject| Reject::invalid_coins(reject.message))?;
+            Ok(Some((coin.denom.clone(), amount)))
+        }
         _ => Err(Reject::invalid_coins("a fee is paid in one denom")),
     }
 }

@@ -220,6 +220,10 @@ fn a_genesis_that_is_wrong_is_refused_by_name() {
 #[test]
 fn init_writes_a_home_and_never_over_one() {
     let home = Home::new();
+    // Without CometBFT a genesis without validators gets none: that is said before anything is there.
+    let error = home.fails_with(1, &["init", "--genesis", REFERENCE], &[("PATH", "")]);
+    assert!(error.contains("the genesis has no validators") && error.contains("--cometbft PATH"), "{error}");
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
     // An empty PATH: CometBFT's part is left to the user, and named.
     let output = home.run_with(&["init"], &[("PATH", "")]);
     let text = String::from_utf8(output.stdout.clone()).unwrap();
@@ -245,7 +249,9 @@ fn init_writes_a_home_and_never_over_one() {
     assert!(error.contains("expected a program"), "{error}");
 }
 
-/// CometBFT's `init` as far as a home needs it: a key of its own, and a genesis where there is none.
+const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../genesis/reference.json");
+
+/// CometBFT's `init` as far as a home needs it: a key of its own, and a configuration and a genesis where there is none.
 fn fake_cometbft(home: &Home, key: u8) -> String {
     let public_key = [key; 32];
     let address = hex::encode_upper(&Sha256::digest(public_key)[..20]);
@@ -261,7 +267,8 @@ fn fake_cometbft(home: &Home, key: u8) -> String {
     let program = home.write(
         "cometbft",
         &format!(
-            "#!/bin/sh\ncd \"$3/config\"\nprintf 'proxy_app = \"\"\\nabci = \"\"\\n' > config.toml\n\
+            "#!/bin/sh\ncd \"$3/config\"\n\
+             [ -f config.toml ] || printf 'proxy_app = \"\"\\nabci = \"\"\\n# of {key}\\n' > config.toml\n\
              [ -f genesis.json ] || echo '{genesis}' > genesis.json\n"
         ),
     );
@@ -271,16 +278,42 @@ fn fake_cometbft(home: &Home, key: u8) -> String {
 
 #[test]
 fn a_replaced_genesis_has_this_node_and_not_the_network_before_as_its_validator() {
-    let (home, network) = (Home::new(), concat!(env!("CARGO_MANIFEST_DIR"), "/../genesis/reference.json"));
+    let home = Home::new();
+    let read = |file: &str| fs::read_to_string(home.path().join("config").join(file)).unwrap();
     let validator = |key: u8| {
         let program = fake_cometbft(&home, key);
-        home.ok(&["init", "--force", "--genesis", network, "--cometbft", &program]);
+        home.ok(&["init", "--force", "--genesis", REFERENCE, "--cometbft", &program]);
         let genesis = fs::read_to_string(home.path().join("config/genesis.json")).unwrap();
         let genesis: Value = serde_json::from_str(&genesis).unwrap();
         genesis["validators"][0]["pub_key"]["value"].clone()
     };
     assert_eq!(validator(1), BASE64_STANDARD.encode([1; 32]));
     assert_eq!(validator(2), BASE64_STANDARD.encode([2; 32]));
+    // The peers of the network before are not asked for the new one's blocks.
+    assert!(read("config.toml").contains("# of 2") && read("config.toml.old").contains("# of 1"));
+
+    // What can't be replaced stays as it was.
+    home.write("config/app.toml", "grpc = \"\"\n");
+    let files = ["app.toml", "config.toml", "genesis.json"];
+    let before = files.map(read);
+    for (script, words) in
+        [("echo no disk >&2; exit 1", "no disk"), ("echo > \"$3/config/config.toml\"", "proxy_app")]
+    {
+        let program = home.write("cometbft", &format!("#!/bin/sh\n{script}\n"));
+        let error = home.fails(1, &["init", "--force", "--genesis", REFERENCE, "--cometbft", &program]);
+        assert!(error.contains(words), "{error}");
+        assert_eq!(files.map(read), before);
+    }
+}
+
+#[test]
+fn what_init_could_not_finish_can_be_tried_again() {
+    let home = Home::new();
+    let program = fake_cometbft(&home, 1);
+    let broken = home.write("broken", "#!/bin/sh\ntouch \"$3/config/config.toml\"\nexit 1\n");
+    fs::set_permissions(&broken, fs::Permissions::from_mode(0o755)).unwrap();
+    home.fails(1, &["init", "--genesis", REFERENCE, "--cometbft", &broken]);
+    home.ok(&["init", "--genesis", REFERENCE, "--cometbft", &program]);
 }
 
 /// Module and method of every command under `tx` or `query`, read from the help as a user reads it.

@@ -277,7 +277,8 @@ impl Model {
 
     pub(crate) fn reputation_ppm(&self, provider: &Provider, good: u128, bad: u128) -> Result<u64, Refusal> {
         let stakes = self.measured_uc(provider) * u128::from(self.provider.reputation_prior_stakes);
-        let prior = self.provider.reputation_prior.max(stakes);
+        let least = self.provider.reputation_prior;
+        let prior = if good > bad { least.max(stakes) } else { least };
         Ok(floor(good + prior, ONE, good + bad + 2 * prior)? as u64)
     }
 

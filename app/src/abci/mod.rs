@@ -134,7 +134,9 @@ impl Application for Abci {
     fn prepare_proposal(&self, request: RequestPrepareProposal) -> ResponsePrepareProposal {
         let bytes = u64::try_from(request.max_tx_bytes).unwrap_or(BLOCK_BYTES_MAX);
         let txs = request.txs.iter().map(|tx| tx.to_vec()).collect();
-        let txs = proposal::prepare(txs, self.bounds(bytes));
+        let (seconds, nanos) = unix(request.time.map(|time| (time.seconds, time.nanos)));
+        let nanos = seconds.saturating_mul(1_000_000_000).saturating_add(u64::from(nanos));
+        let txs = proposal::prepare(txs, self.bounds(bytes), nanos);
         ResponsePrepareProposal { txs: txs.into_iter().map(Bytes::from).collect() }
     }
 

@@ -1,7 +1,7 @@
 //! `underbid init`: a home that CometBFT and the application share.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     process,
 };
@@ -35,7 +35,7 @@ pub(super) struct InitArgs {
     /// CometBFT's program [default: the one on PATH]
     #[arg(long, value_name = "PATH")]
     cometbft: Option<PathBuf>,
-    /// Replaces configuration and genesis that are there; keys and data always stay
+    /// Replaces configuration and genesis that are there, and keeps CometBFT's as config.toml.old; keys and data always stay
     #[arg(long)]
     force: bool,
 }
@@ -60,22 +60,86 @@ pub(super) fn run(context: &Context<'_>, args: &InitArgs) -> Result<(), Failure>
     let genesis =
         args.genesis.as_deref().map(|file| read_genesis(file, config, &args.account)).transpose()?;
     let cometbft = find_cometbft(args)?;
+    if cometbft.is_none() && genesis.as_ref().is_some_and(|genesis| validators(genesis).is_none()) {
+        let present = read_local(config)?;
+        present.as_ref().and_then(validators).ok_or_else(no_validator)?;
+    }
 
     fs::create_dir_all(home.join("config"))?;
     fs::create_dir_all(home.join("data"))?;
     Keyring::new(home, config.keyring).create()?;
-    write(&home.join("config/app.toml"), &config::template(config.provenance()))?;
-    if let Some(program) = &cometbft {
-        // CometBFT leaves a genesis that it finds, whose validator may be another than this home's key.
-        match fs::remove_file(config.genesis_file()) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e.into()),
-            _ => {}
+    // CometBFT leaves a configuration that it finds, with the peers of the network before, and a genesis, whose validator
+    // may be another than this home's key.
+    let mut files = vec![home.join("config/config.toml")];
+    files.extend(cometbft.is_some().then(|| config.genesis_file()));
+    let aside = Aside::take(files)?;
+    match fill(config, cometbft.as_deref(), genesis) {
+        Ok(()) => aside.forget(&config.genesis_file())?,
+        Err(failure) => {
+            aside.put_back()?;
+            return Err(failure);
         }
+    }
+    report(context, cometbft.as_deref(), args.genesis.is_some())
+}
+
+/// The application's configuration is last: a home that has it is whole.
+fn fill(config: &Config, cometbft: Option<&Path>, genesis: Option<Document>) -> Result<(), Failure> {
+    let home = &config.home;
+    if let Some(program) = cometbft {
         run_cometbft(program, home)?;
         point_to_application(&home.join("config/config.toml"), config)?;
     }
     install_genesis(config, genesis)?;
-    report(context, cometbft.as_deref(), args.genesis.is_some())
+    write(&home.join("config/app.toml"), &config::template(config.provenance()))
+}
+
+/// Files that make room for new ones, and come back if those can't be made.
+struct Aside {
+    /// Each with whether it was there.
+    files: Vec<(PathBuf, bool)>,
+}
+
+impl Aside {
+    fn take(files: Vec<PathBuf>) -> Result<Self, Failure> {
+        let mut aside = Self { files: Vec::new() };
+        for file in files {
+            let was_there = present(fs::rename(&file, Self::old(&file)), &file)?;
+            aside.files.push((file, was_there));
+        }
+        Ok(aside)
+    }
+
+    fn old(file: &Path) -> PathBuf {
+        file.with_added_extension("old")
+    }
+
+    fn put_back(&self) -> Result<(), Failure> {
+        for (file, was_there) in &self.files {
+            present(fs::remove_file(file), file)?;
+            if *was_there {
+                present(fs::rename(Self::old(file), file), file)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What stood where this file now stands is needed no more.
+    fn forget(&self, file: &Path) -> Result<(), Failure> {
+        if self.files.iter().any(|(taken, was_there)| taken == file && *was_there) {
+            present(fs::remove_file(Self::old(file)), file)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the file was there; one that was not is no error.
+fn present(done: io::Result<()>, file: &Path) -> Result<bool, Failure> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Failure::failed(format!("{}: {e}", file.display()))),
+    }
 }
 
 fn refuse_existing(home: &Path) -> Result<(), Failure> {
@@ -92,7 +156,7 @@ fn refuse_existing(home: &Path) -> Result<(), Failure> {
 /// A genesis file: a JSON object.
 type Document = serde_json::Map<String, Value>;
 
-/// A genesis that the application accepts once it has validators, with the wanted chain id and accounts.
+/// A genesis that the application accepts, though it may have no validators yet, with the wanted chain id and accounts.
 fn read_genesis(file: &str, config: &Config, accounts: &[String]) -> Result<Document, Failure> {
     let failed = |why: String| Failure::failed(format!("{file}: {why}"));
     let text = read_text(file)?;
@@ -107,9 +171,7 @@ fn read_genesis(file: &str, config: &Config, accounts: &[String]) -> Result<Docu
             .ok_or_else(|| failed("app_state.bank.balances: expected a list".into()))?
             .push(balance);
     }
-    if validators(&genesis).is_some() {
-        validate(&genesis).map_err(|e| failed(e.message))?;
-    }
+    validate(&genesis).map_err(|e| failed(e.message))?;
     Ok(genesis)
 }
 
@@ -195,13 +257,7 @@ fn point_to_application(path: &Path, config: &Config) -> Result<(), Failure> {
 
 /// Writes the given genesis, or the chain id into CometBFT's. A given one without validators gets this node's.
 fn install_genesis(config: &Config, given: Option<Document>) -> Result<(), Failure> {
-    let path = config.genesis_file();
-    let local: Option<Document> = match fs::read_to_string(&path) {
-        Ok(text) => Some(
-            serde_json::from_str(&text).map_err(|e| Failure::failed(format!("{}: {e}", path.display())))?,
-        ),
-        Err(_) => None,
-    };
+    let local = read_local(config)?;
     let own_validators = local.as_ref().and_then(validators).cloned();
     let own_time = local.as_ref().and_then(|local| local.get("genesis_time")).cloned();
     let document = match (given, own_validators) {
@@ -213,11 +269,7 @@ fn install_genesis(config: &Config, given: Option<Document>) -> Result<(), Failu
             validate(&given)?;
             given
         }
-        (Some(_), None) => {
-            return Err(Failure::failed(
-                "the genesis has no validators, and without CometBFT this node has no key to be one: expected --cometbft PATH",
-            ));
-        }
+        (Some(_), None) => return Err(no_validator()),
         (None, _) => match (local, &config.chain_id) {
             (Some(mut local), Some(id)) => {
                 local.insert("chain_id".into(), json!(id));
@@ -226,7 +278,24 @@ fn install_genesis(config: &Config, given: Option<Document>) -> Result<(), Failu
             _ => return Ok(()),
         },
     };
-    write(&path, &(serde_json::to_string_pretty(&document)? + "\n"))
+    write(&config.genesis_file(), &(serde_json::to_string_pretty(&document)? + "\n"))
+}
+
+/// The genesis that is in the home.
+fn read_local(config: &Config) -> Result<Option<Document>, Failure> {
+    let path = config.genesis_file();
+    let failed = |why: String| Failure::failed(format!("{}: {why}", path.display()));
+    match fs::read_to_string(&path) {
+        Ok(text) => serde_json::from_str(&text).map(Some).map_err(|e| failed(e.to_string())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(failed(e.to_string())),
+    }
+}
+
+fn no_validator() -> Failure {
+    Failure::failed(
+        "the genesis has no validators, and without CometBFT this node has no key to be one: expected --cometbft PATH",
+    )
 }
 
 fn validate(genesis: &Document) -> Result<(), Failure> {
@@ -234,8 +303,12 @@ fn validate(genesis: &Document) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Through a file of its own, so that what was there is replaced whole or not at all.
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(path, text).map_err(|e| Failure::failed(format!("{}: {e}", path.display())))
+    let new = path.with_added_extension("new");
+    fs::write(&new, text)
+        .and_then(|()| fs::rename(&new, path))
+        .map_err(|e| Failure::failed(format!("{}: {e}", path.display())))
 }
 
 fn report(context: &Context<'_>, cometbft: Option<&Path>, has_genesis: bool) -> Result<(), Failure> {

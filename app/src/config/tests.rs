@@ -86,7 +86,12 @@ fn a_wrong_value_is_named_with_its_key_and_source() {
         ("grpc = 9090", "key `grpc`: found the number 9090, expected a string"),
         ("grpc = \"localhost\"", "key `grpc`: found \"localhost\", expected HOST:PORT"),
         ("log_format = \"xml\"", "key `log_format`: found \"xml\", expected text or json"),
-        ("log_level = \"a=b=c\"", "key `log_level`"),
+        ("log_level = \"a=b=c\"", "key `log_level`: found \"a=b=c\", expected a level: error, warn, info"),
+        ("log_level = \"inof\"", "key `log_level`: found \"inof\", expected a level"),
+        ("log_level = \"\"", "key `log_level`: found \"\", expected a level"),
+        ("log_level = \"info,store\"", "key `log_level`: found \"store\", expected a level"),
+        ("log_level = \"info,store=\"", "key `log_level`: found \"store=\", expected a level"),
+        ("log_level = \"store=lots,info\"", "key `log_level`: found \"store=lots\", expected a level"),
         ("keyring = \"os\"", "key `keyring`: found \"os\", expected encrypted or test"),
         ("abci = \"/tmp/x\"", "key `abci`"),
         ("node = \"ftp://x\"", "key `node`: found \"ftp://x\", expected http://HOST:PORT"),
@@ -102,6 +107,13 @@ fn a_wrong_value_is_named_with_its_key_and_source() {
     );
     let error = Home::new("").error(&[], &[("grpc", "x")]);
     assert!(error.starts_with("flag --grpc: key `grpc`"), "{error}");
+}
+
+#[test]
+fn a_level_can_be_said_by_part() {
+    for level in ["error", "INFO", "off", "info,store=debug", "store=debug,warn,underbid::grpc=off"] {
+        assert_eq!(Home::new("").load(&[], &[("log_level", level)]).unwrap().log_level, level);
+    }
 }
 
 #[test]

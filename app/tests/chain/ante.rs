@@ -201,7 +201,7 @@ fn every_refusal_has_its_code_and_leaves_nothing() {
         let result = chain.forced(&[tx]).results.swap_remove(0);
         assert_eq!((result.codespace.as_str(), result.code), ("sdk", code), "{what}: {}", result.log);
         // The mempool speaks of the last block's time, the block of its own.
-        if what != "a time that is over" && what != "unordered for too long" {
+        if what != "unordered for too long" {
             assert_eq!((checked.codespace.as_str(), checked.code), ("sdk", code), "{what}: {}", checked.log);
         }
         assert!(!result.log.is_empty() && result.log.len() < 500, "{what}: {}", result.log);
@@ -213,6 +213,23 @@ fn every_refusal_has_its_code_and_leaves_nothing() {
     }
     let account = chain.account("alice");
     assert_eq!((account.sequence, account.key), (0, None));
+}
+
+/// What would be over when the next block is made is refused before it takes room there for nothing, and is dropped when it
+/// waits for so long.
+#[test]
+fn the_mempool_wants_a_timeout_some_seconds_ahead() {
+    let mut chain = TestChain::new();
+    let ahead = i64::try_from(underbid::ante::TIMEOUT_AHEAD_S).unwrap();
+    let timed =
+        |chain: &TestChain, seconds| of(chain, "alice", |draft| draft.timeout = Some(until(chain, seconds)));
+    let code = |chain: &TestChain, tx: &[u8], recheck| chain.app().check_tx(tx, recheck).unwrap().code;
+    assert_eq!(code(&chain, &timed(&chain, ahead), false), 30);
+    let good = timed(&chain, ahead + 1);
+    assert_eq!(code(&chain, &good, false), 0);
+    chain.block(&[]);
+    assert_eq!(code(&chain, &good, true), 30, "a second later it is too near");
+    assert_eq!(chain.run(good).code, 0, "a block takes it until it is over");
 }
 
 #[test]
@@ -293,12 +310,22 @@ fn several_signers_sign_one_transaction_and_a_payer_pays() {
     assert_eq!(chain.flop(&address("erin")), u128::from(PURSE - 1 - FEE));
     assert!(["alice", "carol", "dave", "erin"].iter().all(|name| chain.account(name).sequence == 1));
 
+    // A payer may sign for nothing else: it signs last.
+    let mut sponsored = draft(&[send("alice", "bob", 1)]);
+    sponsored.payer = text("tom");
+    let (alice, tom) = (chain.flop(&address("alice")), chain.flop(&address("tom")));
+    let result = chain.run(chain.sign(&sponsored, &["alice", "tom"]));
+    assert_eq!(result.code, 0, "{}", result.log);
+    assert_eq!(chain.flop(&address("alice")), alice - 1);
+    assert_eq!(chain.flop(&address("tom")), tom - u128::from(FEE));
+    assert_eq!((chain.account("alice").sequence, chain.account("tom").sequence), (2, 1));
+
     // One bad signature of four spoils it, and no sequence is used.
     let bad = with_raw(&chain.sign(&together, &["alice", "carol", "dave", "erin"]), |raw| {
         raw.signatures[2][3] ^= 1
     });
     assert_eq!(chain.run(bad).code, 4);
-    assert_eq!(chain.account("alice").sequence, 1);
+    assert_eq!(chain.account("alice").sequence, 2);
 }
 
 #[test]

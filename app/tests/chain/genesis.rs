@@ -1,12 +1,21 @@
 //! The genesis documents of the repository, documents that are broken, and a chain that begins with another one's state.
 
+use std::sync::Arc;
+
 use kernel::Ctx;
 use proto::underbid::{
     market::v1::{MsgCloseLease, MsgCloseLeaseResponse, MsgSettle, MsgSettleResponse, TenantReason},
     provider::v1::{MsgUnstake, MsgUnstakeResponse},
 };
 use serde_json::{Value, json};
-use underbid::{genesis::validate, modules};
+use underbid::{
+    app::App,
+    execute::RawBlock,
+    genesis::validate,
+    metrics::Metrics,
+    modules,
+    tx::{SIGNERS_MAX, TX_BYTES_MAX},
+};
 
 use sim::*;
 
@@ -73,6 +82,27 @@ fn an_error_names_the_field() {
     broken("/genesis_time", json!("yesterday"), "genesis_time");
     broken("/genesis_time", json!("1930-01-01T00:00:00Z"), "genesis_time");
     broken("/app_state", Value::Null, "app_state");
+    // Each validator would take its own present time.
+    broken("/validators", json!([{}]), "genesis_time: expected a time");
+    // CometBFT's limits: those that it would take, those that it would refuse, and others than the application's.
+    broken("/consensus_params", Value::Null, "consensus_params: expected CometBFT's parameters");
+    broken("/consensus_params/block", Value::Null, "consensus_params: missing field `block`");
+    for bytes in [json!("0"), json!("-1"), json!("104857601"), json!("many"), json!(4_194_304)] {
+        broken("/consensus_params/block/max_bytes", bytes, "consensus_params.block.max_bytes: ");
+    }
+    broken(
+        "/consensus_params/block/max_bytes",
+        Value::Null,
+        "consensus_params.block: missing field `max_bytes`",
+    );
+    for gas in [json!("-1"), json!("299999999"), json!("0300000000"), json!(300_000_000)] {
+        broken("/consensus_params/block/max_gas", gas, "consensus_params.block.max_gas: ");
+    }
+    broken(
+        "/app_state/auth/params/max_block_gas",
+        json!(20_000_000),
+        "consensus_params.block.max_gas: found \"300000000\", expected \"20000000\"",
+    );
     // Missing, unknown, of another type.
     for module in ["kernel", "auth", "bank", "escrow", "provider", "market"] {
         broken(&format!("/app_state/{module}"), Value::Null, module);
@@ -115,6 +145,11 @@ fn an_error_names_the_field() {
     }
     broken("/app_state/kernel/params/bech32_prefix", json!("other"), "app_state.kernel.params.bech32_prefix");
     broken("/app_state/kernel/params/bech32_prefix", json!("Über"), "app_state.kernel.params.bech32_prefix");
+    broken(
+        "/app_state/kernel/params/bech32_prefix",
+        json!("UNDERBID"),
+        "app_state.kernel.params.bech32_prefix",
+    );
 }
 
 #[test]
@@ -133,10 +168,25 @@ fn a_state_that_breaks_a_rule_is_refused_with_its_field() {
     let owner = |coins: Value| json!({ "address": alice, "coins": coins });
     let account = json!({ "address": alice });
     broken("/app_state/kernel/params/max_billing_step_s", json!(0), "kernel.params.max_billing_step_s");
+    for billing in [253_402_300_800, u64::MAX] {
+        broken("/app_state/kernel/billing", json!(billing), "kernel.billing: expected at most 253402300799");
+    }
+    let paused = |name: &str| json!({ "name": name, "paused": { "reason": "a test", "since": 1 } });
+    for nothing in
+        ["", "auth", "kernel", "Market", "underbid.market.v1.MsgSettle", "/underbid.market.v1.MsgBribe"]
+    {
+        broken(
+            "/app_state/kernel/paused",
+            json!([paused("market"), paused(nothing)]),
+            "kernel.paused[1].name",
+        );
+    }
+    broken("/app_state/kernel/paused", json!([paused("market"), paused("market")]), "kernel.paused[1].name");
     let upgrade = json!({ "name": "v2", "height": 1_000, "app_version": 2 });
     broken("/app_state/kernel/upgrade", upgrade, "app_state.kernel.upgrade");
     broken("/app_state/auth/accounts", json!([account, account]), "auth.accounts[1].address");
     broken("/app_state/auth/params/signatures_max", json!(0), "auth.params.signatures_max");
+    broken("/app_state/auth/params/signatures_max", json!(5), "auth.params.signatures_max: expected 1 to 4");
     broken("/app_state/auth/params/fee/base_floor", json!("2000"), "auth.params.fee.base_floor");
     let coins = json!([one("uflop", "1"), one("uflop", "2")]);
     broken("/app_state/bank/balances", json!([owner(coins)]), "bank.balances[0]");
@@ -148,6 +198,67 @@ fn a_state_that_breaks_a_rule_is_refused_with_its_field() {
     broken("/app_state/provider/params/tier_days", json!([1, 2]), "provider.params.tier");
     broken("/app_state/market/params/bids_max", json!(1_000), "market.params.bids_max");
     broken("/app_state/market/last_order", json!(-1), "market.last_order");
+}
+
+/// What the parameters may allow, transactions may have.
+#[test]
+fn the_parameters_promise_no_more_than_a_transaction_can_have() {
+    let promised = [auth::SIGNATURES_MAX, auth::TX_BYTES_MAX].map(|max| usize::try_from(max).unwrap());
+    assert_eq!(promised, [SIGNERS_MAX, TX_BYTES_MAX]);
+}
+
+#[test]
+fn every_module_and_every_message_can_begin_paused() {
+    let pool = prost_reflect::DescriptorPool::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
+    let services = pool.services().filter(|service| service.name() == "Msg");
+    let mut names: Vec<String> = ["bank", "escrow", "provider", "market"].map(str::to_owned).into();
+    for service in services {
+        names.extend(service.methods().map(|method| format!("/{}", method.input().full_name())));
+    }
+    assert!(names.len() > 20, "{names:?}");
+    let mut document: Value = serde_json::from_str(LOCALNET).unwrap();
+    let paused = |name| json!({ "name": name, "paused": { "reason": "a test", "since": 1 } });
+    document["app_state"]["kernel"]["paused"] = names.into_iter().map(paused).collect();
+    validate(&document.to_string()).unwrap();
+}
+
+#[test]
+fn an_export_with_validators_and_a_time_is_a_genesis_with_the_limits_of_its_chain() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(home.path().join("config")).unwrap();
+    std::fs::create_dir_all(home.path().join("data/application")).unwrap();
+    let file = home.path().join("config/genesis.json");
+    let mut genesis: Value = serde_json::from_str(LOCALNET).unwrap();
+    std::fs::write(&file, genesis.to_string()).unwrap();
+    {
+        let options = store::Options::new(modules::STORES);
+        let store = store::RocksBackend::open(home.path().join("data/application"), options).unwrap();
+        let app = App::open(Arc::new(store), Metrics::default()).unwrap();
+        app.init_chain(CHAIN_ID, 1, START_S, parsed(&genesis["app_state"])).unwrap();
+        let block = RawBlock { height: 1, time_s: START_S, hash: vec![1; 32], ..RawBlock::default() };
+        app.finalize(&block).unwrap();
+        app.commit().unwrap();
+    }
+    let export = || -> Value {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_underbid"));
+        command.env_clear().args(["export", "--chain-id", CHAIN_ID, "--home"]).arg(home.path());
+        serde_json::from_slice(&command.output().unwrap().stdout).unwrap()
+    };
+
+    let mut exported = export();
+    assert_eq!(exported["consensus_params"], genesis["consensus_params"]);
+    exported["validators"] = json!([{}]);
+    exported["genesis_time"] = json!("2026-01-01T00:00:00Z");
+    assert_eq!(validate(&exported.to_string()).unwrap().validators, 1);
+
+    // Both limits of gas are one, whatever the file said.
+    genesis["consensus_params"]["block"]["max_gas"] = json!("-1");
+    std::fs::write(&file, genesis.to_string()).unwrap();
+    assert_eq!(export()["consensus_params"], exported["consensus_params"]);
+    // Without the file the limit of bytes must be said.
+    std::fs::remove_file(&file).unwrap();
+    let error = validate(&export().to_string()).unwrap_err().to_string();
+    assert!(error.contains("consensus_params.block: missing field `max_bytes`"), "{error}");
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn an_account_has_at_most_64_pending_transactions() {
     let mut chain = TestChain::new();
     let unordered = |chain: &TestChain, seconds: u64| {
         let mut draft = draft([&send("alice", "bob", 5)]);
-        let at = i64::try_from(chain.time_s + 10 + seconds).unwrap();
+        let at = i64::try_from(chain.time_s + 20 + seconds).unwrap();
         draft.unordered_until = Some(Timestamp { seconds: at, nanos: 0 });
         chain.sign(&draft, &["alice"])
     };

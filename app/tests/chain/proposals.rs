@@ -123,12 +123,12 @@ fn a_proposal_over_the_gas_or_with_garbage_is_rejected() {
 fn a_proposer_goes_on_after_what_does_not_fit() {
     let chain = TestChain::new();
     let abci = chain.abci();
-    let with_memo = |memo: usize| {
-        let mut draft = draft([&send("alice", "bob", 1)]);
+    let with_memo = |by: &str, memo: usize| {
+        let mut draft = draft([&send(by, "bob", 1)]);
         draft.memo = "m".repeat(memo);
-        bytes::Bytes::from(chain.sign(&draft, &["alice"]))
+        bytes::Bytes::from(chain.sign(&draft, &[by]))
     };
-    let (large, small) = (with_memo(5_000), with_memo(10));
+    let (large, small) = (with_memo("alice", 5_000), with_memo("carol", 10));
     let max_tx_bytes = i64::try_from(counted(&[small.clone(), small.clone()])).unwrap();
     let request = |max_tx_bytes| RequestPrepareProposal {
         txs: vec![small.clone(), large.clone(), small.clone(), small.clone()],

@@ -34,7 +34,7 @@ impl PublicKey {
             let key = kernel::module::canonical::<ed25519::PubKey>(bytes)?.key;
             return Self::ed25519(&key);
         }
-        let shown: String = type_url.chars().take(100).collect();
+        let shown = kernel::excerpt(type_url);
         Err(invalid(format!(
             "expected a key of /cosmos.crypto.secp256k1.PubKey or ed25519.PubKey, got {shown:?}"
         )))

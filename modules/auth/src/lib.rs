@@ -45,7 +45,7 @@ pub use errors::Error;
 pub use genesis::{Claim, Genesis, GenesisAccount, GenesisModuleAccount};
 pub use keys::PublicKey;
 pub use msgs::Msg;
-pub use params::{FeeParams, Params, params};
+pub use params::{FeeParams, Params, SIGNATURES_MAX, TX_BYTES_MAX, params};
 pub use state::{create_module_account, ensure, get, is_module_account, set};
 pub use types::Account;
 

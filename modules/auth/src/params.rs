@@ -7,6 +7,12 @@ use crate::state::PARAMS;
 
 /// The highest price of a unit of gas that a network may set, in the fee denom: with it no fee can overflow.
 pub const PRICE_MAX: Dec = Dec::from_atomics(1_000_000 * E18);
+/// The most signatures of a transaction that a network may allow: no program reads more.
+pub const SIGNATURES_MAX: u32 = 4;
+/// The most bytes of a transaction that a network may allow: no program reads more.
+pub const TX_BYTES_MAX: u32 = 262_144;
+/// The most gas of a block that a network may allow: CometBFT's `max_gas` is signed.
+const BLOCK_GAS_MAX: u64 = i64::MAX.unsigned_abs();
 /// The longest timeout of an unordered transaction that a network may set, in seconds.
 const UNORDERED_TIMEOUT_MAX_S: u32 = 86_400;
 
@@ -17,9 +23,9 @@ kernel::record! {
     pub struct Params {
         /// The most bytes of a memo.
         pub max_memo_characters: u32 = 1,
-        /// The most signatures of a transaction, from 1.
+        /// The most signatures of a transaction, 1 to [`SIGNATURES_MAX`].
         pub signatures_max: u32 = 2,
-        /// The most bytes of a transaction, from 1.
+        /// The most bytes of a transaction, 1 to [`TX_BYTES_MAX`].
         pub tx_bytes_max: u32 = 3,
         /// Gas for each byte of a transaction.
         pub tx_cost_per_byte: u32 = 4,
@@ -56,8 +62,8 @@ impl Default for Params {
     fn default() -> Self {
         Self {
             max_memo_characters: 256,
-            signatures_max: 4,
-            tx_bytes_max: 262_144,
+            signatures_max: SIGNATURES_MAX,
+            tx_bytes_max: TX_BYTES_MAX,
             tx_cost_per_byte: 10,
             ed25519_cost: 590,
             secp256k1_cost: 1_000,
@@ -77,18 +83,20 @@ impl Default for Params {
 impl Params {
     /// Refuses a set under which a transaction, a fee or a timeout could not be computed. The error names the field.
     pub fn check(&self) -> Result<(), Reject> {
-        let at_least_one = [
-            ("signatures_max", self.signatures_max),
-            ("tx_bytes_max", self.tx_bytes_max),
-            ("unordered_live_max", self.unordered_live_max),
+        let bounded = [
+            ("signatures_max", self.signatures_max, SIGNATURES_MAX),
+            ("tx_bytes_max", self.tx_bytes_max, TX_BYTES_MAX),
         ];
-        for (field, value) in at_least_one {
-            require(value >= 1, || format!("{field}: expected at least 1"))?;
+        for (field, value, max) in bounded {
+            require((1..=max).contains(&value), || format!("{field}: expected 1 to {max}"))?;
         }
+        require(self.unordered_live_max >= 1, || "unordered_live_max: expected at least 1".to_owned())?;
         require(self.unordered_timeout_max_s <= UNORDERED_TIMEOUT_MAX_S, || {
             format!("unordered_timeout_max_s: expected at most {UNORDERED_TIMEOUT_MAX_S}")
         })?;
-        require(self.max_block_gas >= 2, || "max_block_gas: expected at least 2".to_owned())?;
+        require((2..=BLOCK_GAS_MAX).contains(&self.max_block_gas), || {
+            format!("max_block_gas: expected 2 to {BLOCK_GAS_MAX}")
+        })?;
         require(!self.fee.denom.is_empty(), || "fee.denom: expected a denom".to_owned())?;
         require(self.fee.base_ceiling <= PRICE_MAX, || {
             format!("fee.base_ceiling: expected at most {PRICE_MAX}")

@@ -66,9 +66,7 @@ fn module_account_by_name(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
     let asked: QueryModuleAccountByNameRequest = request(bytes)?;
     let account = get(ctx, &Address::of_module(&asked.name))?;
     let named = account.filter(|account| account.module.as_ref() == Some(&asked.name));
-    let unknown = || {
-        Status::not_found(format!("account {} not found", asked.name.chars().take(100).collect::<String>()))
-    };
+    let unknown = || Status::not_found(format!("account {} not found", kernel::excerpt(&asked.name)));
     let account = named.ok_or_else(unknown)?;
     Ok(QueryModuleAccountByNameResponse { account: Some(pb::account(&account)) }.encode_to_vec())
 }

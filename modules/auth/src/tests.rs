@@ -1,9 +1,14 @@
 //! The module over a store in memory.
 
-use kernel::{Address, At, Backend as _, Block, Ctx, Depth, Error as KernelError, Mode, Module as _, Result};
+use kernel::{
+    Address, At, Backend as _, Block, Ctx, Depth, Error as KernelError, IndexedMap, Mode, Module as _, Result,
+};
 use store::MemoryBackend;
 
-use crate::{Account, Auth, Genesis, PublicKey, create_module_account, ensure, get, is_module_account, set};
+use crate::{
+    Account, Auth, Genesis, PublicKey, create_module_account, ensure, get, is_module_account, set,
+    types::{Unordered, UnorderedKey},
+};
 
 mod bytes;
 mod fees;
@@ -159,4 +164,11 @@ fn a_broken_law_is_found() {
         let broken = Auth::invariants(&ctx, Depth::Full).unwrap_err();
         assert!(broken.to_string().contains(law), "{law}: {broken}");
     }
+
+    // An entry of a record that is not there.
+    let mut ctx = chain(Genesis::default());
+    let stray: IndexedMap<UnorderedKey, Unordered> = IndexedMap::new(Auth::STORE, 99);
+    stray.create(&mut ctx, &(person(1), 5), &Unordered::default()).unwrap();
+    let broken = Auth::invariants(&ctx, Depth::Full).unwrap_err();
+    assert!(broken.to_string().contains("A5"), "{broken}");
 }

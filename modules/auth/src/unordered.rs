@@ -11,8 +11,6 @@ use crate::{
 };
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
-/// How many entries of the queue are looked at together: a block that has drained it steps over what it drained.
-const DUE_AT_ONCE: u32 = 256;
 /// What forgetting one costs later, paid when it is recorded.
 pub const EXPIRY_GAS: u64 = 10_000;
 
@@ -71,12 +69,9 @@ fn oldest_past(ctx: &Ctx) -> Result<Option<u64>, Fatal> {
     if RETRIES.first(ctx)?.is_some() {
         return Ok(Some(0));
     }
-    if EXPIRIES.backlog(ctx, ctx.block.time, DUE_AT_ONCE)? == 0 {
-        return Ok(None);
-    }
     // The earliest timeout that has this expiry.
     let timeout = |second: At<Header>| second.saturating_minus(1).value().saturating_mul(NANOS_PER_SECOND);
-    Ok(EXPIRIES.first(ctx)?.map(timeout))
+    Ok(EXPIRIES.first(ctx)?.filter(|second| *second <= ctx.block.time).map(timeout))
 }
 
 /// Forgets one that has timed out.

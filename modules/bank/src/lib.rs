@@ -1,8 +1,11 @@
 //! Money: who has how much of which denom. Nothing else changes a balance.
 //!
 //! ```text
-//! genesis ──mint──> balance ──transfer──> balance ──burn──> gone
+//! genesis, mint ──> balance ──transfer──> balance ──burn──> gone
 //! ```
+//!
+//! Genesis writes balances and their sums, the supplies, without an event; from then on only [`mint`] and [`burn`] change a
+//! supply.
 //!
 //! | message | does | refused if |
 //! |---|---|---|

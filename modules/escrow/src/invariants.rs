@@ -1,11 +1,11 @@
 //! The laws of escrow's state (market.md, I2, I3 and I10).
 
-use kernel::{Amount, Broken, Ctx, E18};
+use kernel::{Amount, Broken, Ctx, E18, ONE_PPM};
 
 use crate::{
     params::DEPOSITORS_LIMIT,
     state::{TOTALS, module_account},
-    types::Account,
+    types::{Account, RATE_MAX},
 };
 
 /// I2: the module account holds the sum of all balances.
@@ -40,6 +40,9 @@ pub fn check_account(account: &Account) -> Result<(), Broken> {
     law("I3", sum(uses) == Some(account.deposited_total), "the totals do not add up")?;
     let covered = account.carry == 0 || !account.balance.is_zero();
     law("I10", account.carry < E18 && covered, "the carry is not covered by the balance")?;
+    let paid = account.stream_fee <= account.stream_gross && account.stream_gross <= account.spent_total;
+    law("I10", paid, "a stream has paid more than the account")?;
+    law("I10", account.rate <= RATE_MAX && account.fee_ppm <= ONE_PPM, "the rate or the fee is too high")?;
     law("I10", account.payee.is_some() == (account.rate > 0), "a stream has a payee and a rate")
 }
 

@@ -1,6 +1,6 @@
 //! The queries. The market holds the accounts and serves `Query/Account` with [`account_response`].
 
-use kernel::{At, Billing, Ctx, Route, Status, query};
+use kernel::{Amount, At, Billing, Ctx, Route, Status, query};
 use prost::Message as _;
 use proto::underbid::escrow::v1 as wire;
 
@@ -15,14 +15,15 @@ fn params(ctx: &Ctx, request: &[u8]) -> Result<Vec<u8>, Status> {
     Ok(wire::QueryParamsResponse { params }.encode_to_vec())
 }
 
-/// The answer to `Query/Account`: the account as it is stored and as of `now`; `low_at` is the market's, which knows when
-/// it warns.
+/// The answer to `Query/Account`: the account as it is stored and as of `now`; `low_at` and `charge` are the market's, which
+/// knows when it warns and what a lease costs at least.
 pub fn account_response(
     account: &Account,
     now: At<Billing>,
     low_at: Option<At<Billing>>,
+    charge: Amount,
 ) -> wire::QueryAccountResponse {
-    let projection = account.projection(now);
+    let projection = account.projection(now, charge);
     wire::QueryAccountResponse {
         account: Some(account.into()),
         as_of: now.value(),

@@ -83,7 +83,8 @@ pub struct Projection {
     pub balance: Amount,
     /// When the money runs out; `None`: no stream.
     pub dry_at: Option<At<Billing>>,
-    /// What each depositor would get back if the account were closed at that moment.
+    /// What each depositor would get back if the account were closed at that moment, the stream having paid at least its
+    /// charge.
     pub refunds: Vec<Deposit>,
 }
 
@@ -166,11 +167,14 @@ impl Account {
         self.clone().draw(now, false).map_or(Amount::ZERO, |payment| payment.gross)
     }
 
-    /// The account as of `now`, the hold left aside: what it would be if the stream ended then.
-    pub fn projection(&self, now: At<Billing>) -> Projection {
+    /// The account as of `now`, the hold left aside: what it would be if the stream ended then, which has to pay `charge`
+    /// ucredit at least.
+    pub fn projection(&self, now: At<Billing>, charge: Amount) -> Projection {
         let mut ended = self.clone();
         let owed = ended.draw(now, true).map_or(Amount::ZERO, |payment| payment.gross);
-        Projection { owed, balance: ended.balance, dry_at: self.dry_at(), refunds: ended.deposits }
+        let balance = ended.balance;
+        ended.take_fine(charge.saturating_minus(ended.stream_gross));
+        Projection { owed, balance, dry_at: self.dry_at(), refunds: ended.deposits }
     }
 
     /// Whether one more deposit by `depositor` has a place among `depositors_max`, of which one is the owner's.

@@ -6,18 +6,28 @@ use bech32::{Bech32, Hrp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest, Sha256};
 
-use crate::error::Reject;
+use crate::error::{Reject, excerpt};
 
 /// The prefix of a network that does not choose its own.
 pub const DEFAULT_PREFIX: &str = "underbid";
+
+/// The longest prefix: with the separator, 32 characters of bytes and 6 of a checksum an address has at most 90.
+const PREFIX_BYTES_MAX: usize = 51;
 
 static PREFIX: OnceLock<Hrp> = OnceLock::new();
 
 /// Sets the prefix of this process's chain, once, before the first address is read. A second call with the same prefix
 /// is allowed, another one is refused: one process serves one chain.
 pub fn set_prefix(prefix: &str) -> Result<(), Reject> {
-    let hrp = Hrp::parse(prefix)
-        .map_err(|e| Reject::invalid_request(format!("{prefix:?} is not a bech32 prefix: {e}")))?;
+    let refused =
+        |why: String| Reject::invalid_request(format!("{:?} is not a bech32 prefix: {why}", excerpt(prefix)));
+    let hrp = Hrp::parse(prefix).map_err(|e| refused(e.to_string()))?;
+    // Prefixes that differ by case alone are equal to bech32, but not to who compares texts.
+    if prefix.len() > PREFIX_BYTES_MAX || prefix.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err(refused(format!(
+            "expected the lower-case form, of at most {PREFIX_BYTES_MAX} characters"
+        )));
+    }
     if *PREFIX.get_or_init(|| hrp) == hrp {
         return Ok(());
     }
@@ -55,7 +65,7 @@ impl Address {
     /// Reads a bech32 address with the chain's prefix.
     pub fn parse(text: &str) -> Result<Self, Reject> {
         let bad =
-            |why: String| Reject::invalid_address(format!("invalid address {:?}: {why}", shorten(text)));
+            |why: String| Reject::invalid_address(format!("invalid address {:?}: {why}", excerpt(text)));
         if text.len() > 90 {
             return Err(bad("longer than 90 characters".into()));
         }
@@ -85,10 +95,6 @@ impl Address {
             .map(Self)
             .map_err(|_| Reject::invalid_address(format!("expected 20 bytes, got {}", bytes.len())))
     }
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(100).collect()
 }
 
 /// Texts that a thread keeps: the events of a transaction name the same few accounts again and again.
@@ -158,6 +164,21 @@ mod tests {
             assert_eq!((error.codespace, error.code), ("sdk", 7));
             assert!(error.message.len() < 400);
         }
+    }
+
+    #[test]
+    fn a_prefix_has_one_form_that_leaves_room_for_an_address() {
+        set_prefix(DEFAULT_PREFIX).unwrap();
+        let long = "x".repeat(PREFIX_BYTES_MAX + 1);
+        for bad in ["UNDERBID", "Underbid", &long] {
+            let error = set_prefix(bad).unwrap_err();
+            assert!(error.message.contains("is not a bech32 prefix: "), "{}", error.message);
+        }
+        // One that could be a chain's, though not of this process.
+        let error = set_prefix(&long[1..]).unwrap_err();
+        assert!(error.message.contains("already serves a chain"), "{}", error.message);
+        let hrp = Hrp::parse(&long[1..]).unwrap();
+        assert_eq!(bech32::encode_lower::<Bech32>(hrp, &[7; 20]).unwrap().len(), 90);
     }
 
     #[test]

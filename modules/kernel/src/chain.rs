@@ -1,6 +1,8 @@
 //! The kernel's own records: the clocks, the seeds, the event log, the digest of the derived entries, the switchboard
 //! and the planned upgrade. Store `kernel`.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -23,6 +25,9 @@ pub const NAME: &str = "kernel";
 pub const SCHEMA: u32 = 1;
 /// Seeds removed in one block at most.
 const SEEDS_PRUNED_MAX: u32 = 16;
+/// The latest start of the billing clock: the last second of the year 9999, as for header time, so that no block can
+/// bring it to its end.
+const BILLING_START_MAX: At<Billing> = At::new(253_402_300_799);
 /// Derived entries read at once when their digest is checked.
 const DERIVED_PAGE: u32 = 10_000;
 
@@ -125,10 +130,10 @@ pub struct Genesis {
     /// The parameters.
     pub params: Params,
     /// Where the billing clock starts: an export names it, so that a live lease pays for no gap. Without it the clock
-    /// starts at the genesis time.
+    /// starts at the genesis time. At most the last second of the year 9999.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub billing: Option<At<Billing>>,
-    /// What is switched off.
+    /// What is switched off, each name once. Which names switch something off, the application knows and checks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub paused: Vec<PausedName>,
 }
@@ -154,6 +159,14 @@ pub struct PausedName {
 pub fn init_genesis(ctx: &mut Ctx, genesis: &Genesis) -> Result<()> {
     if genesis.params.max_billing_step_s == 0 {
         return Err(Reject::invalid_request("params.max_billing_step_s: expected at least 1").into());
+    }
+    if genesis.billing.is_some_and(|start| start > BILLING_START_MAX) {
+        let text = format!("billing: expected at most {BILLING_START_MAX}, the last second of the year 9999");
+        return Err(Reject::invalid_request(text).into());
+    }
+    let mut names = BTreeSet::new();
+    if let Some(index) = genesis.paused.iter().position(|paused| !names.insert(&paused.name)) {
+        return Err(Reject::invalid_request(format!("paused[{index}].name: expected each name once")).into());
     }
     schema(STORE).set(ctx, &Schema { version: SCHEMA })?;
     PARAMS.set(ctx, &genesis.params)?;

@@ -253,8 +253,8 @@ impl Ctx {
         self.charge(Cost::Scan)?;
         // A block reads the last height, where there are no steps, and a simulation must cost what the block will.
         let step = || if self.mode == Mode::Query { self.charge(Cost::Scan) } else { Ok(()) };
-        let entries =
-            self.merge(space, range, limit, |range| self.view.scan_in_steps(space, range, limit, &step))?;
+        let entries = self
+            .merge(space, range, limit, |range, rows| self.view.scan_in_steps(space, range, rows, &step))?;
         for (key, value) in &entries {
             self.charge(Cost::Read { key: key.len(), value: value.len() })?;
         }
@@ -268,7 +268,7 @@ impl Ctx {
         range: KeyRange<'_>,
         limit: u32,
     ) -> Result<Vec<(Bytes, Bytes)>, Fatal> {
-        self.merge(space, range, limit, |range| self.view.scan(space, range, limit))
+        self.merge(space, range, limit, |range, rows| self.view.scan(space, range, rows))
     }
 
     /// At most `limit` entries of a range, of which `page` reads the view's.
@@ -277,7 +277,7 @@ impl Ctx {
         space: Space,
         range: KeyRange<'_>,
         limit: u32,
-        page: impl FnMut(KeyRange<'_>) -> Result<Vec<(Bytes, Bytes)>, E>,
+        page: impl FnMut(KeyRange<'_>, u32) -> Result<Vec<(Bytes, Bytes)>, E>,
     ) -> Result<Vec<(Bytes, Bytes)>, E> {
         self.count(|c| c.scans = c.scans.saturating_add(1));
         self.overlay.borrow_mut().scan(space, range, limit, page)

@@ -73,6 +73,11 @@ impl Reject {
     }
 }
 
+/// As much of a sender's text as a refusal shows.
+pub fn excerpt(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
 /// A fault of this machine: the node stops and says which.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fatal {

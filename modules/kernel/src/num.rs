@@ -5,7 +5,7 @@ use std::fmt;
 use ruint::aliases::U256;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::error::{Overflow, Reject};
+use crate::error::{Overflow, Reject, excerpt};
 
 /// Parts per million that make one.
 pub const ONE_PPM: u32 = 1_000_000;
@@ -75,10 +75,12 @@ impl Amount {
 
     /// Reads a canonical decimal: digits only, no leading zero.
     pub fn parse(text: &str) -> Result<Self, Reject> {
-        let units = parse_u128(text)
-            .ok_or_else(|| Reject::invalid_request(format!("expected a decimal amount, got {text:?}")))?;
-        Self::new(units)
-            .map_err(|_| Reject::invalid_request(format!("an amount is at most {}, got {text}", Self::MAX)))
+        let units = parse_u128(text).ok_or_else(|| {
+            Reject::invalid_request(format!("expected a decimal amount, got {:?}", excerpt(text)))
+        })?;
+        Self::new(units).map_err(|_| {
+            Reject::invalid_request(format!("an amount is at most {}, got {}", Self::MAX, excerpt(text)))
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use indexmap::{Equivalent, IndexMap};
 use crate::{
     backend::{Change, Changes, KeyRange, Space, View},
     error::{Fatal, Result},
+    heads::Heads,
     key::KeyBuf,
 };
 
@@ -108,6 +109,8 @@ pub(crate) struct Overlay {
     slots: IndexMap<Name, Slot, RandomState>,
     /// The keys in order, of spaces that were scanned.
     sorted: BTreeMap<Space, Sorted>,
+    /// Where queues begin now: what was drained before in this block is not stepped over again.
+    heads: Heads,
     /// A slot's place and its value before.
     journal: Vec<(usize, Option<Bytes>)>,
 }
@@ -162,6 +165,9 @@ impl Overlay {
     /// Writes or removes an index entry: the caller knows from the record whether it is in the view.
     pub fn put_derived(&mut self, space: Space, key: &[u8], present: bool) {
         let marker = |present: bool| present.then(Bytes::new);
+        if present {
+            self.heads.lower(space, key);
+        }
         let before = match self.slots.get_full_mut(&NameRef(space, key)) {
             Some((place, _, slot)) => (place, slot.write(marker(present))),
             None => {
@@ -185,7 +191,10 @@ impl Overlay {
     pub fn rewind(&mut self, mark: Mark) {
         while self.journal.len() > mark.0 {
             let Some((place, before)) = self.journal.pop() else { return };
-            if let Some((_, slot)) = self.slots.get_index_mut(place) {
+            if let Some((name, slot)) = self.slots.get_index_mut(place) {
+                if before.is_some() {
+                    self.heads.lower(name.space, &name.key);
+                }
                 slot.now = before;
             }
         }
@@ -196,18 +205,23 @@ impl Overlay {
         self.journal.clear();
     }
 
-    /// At most `limit` entries of a range, the overlay's and the view's together. `page` reads as many of the view's.
+    /// At most `limit` entries of a range, the overlay's and the view's together. `page` reads so many of the view's.
     pub fn scan<E>(
         &mut self,
         space: Space,
         range: KeyRange<'_>,
         limit: u32,
-        page: impl FnMut(KeyRange<'_>) -> Result<Vec<(Bytes, Bytes)>, E>,
+        page: impl FnMut(KeyRange<'_>, u32) -> Result<Vec<(Bytes, Bytes)>, E>,
     ) -> Result<Vec<(Bytes, Bytes)>, E> {
         if range.end.is_some_and(|end| end <= range.start) {
             return Ok(Vec::new());
         }
-        let Self { slots, sorted, .. } = self;
+        let Self { slots, sorted, heads, .. } = self;
+        let start = heads.start(space, range.start).cloned();
+        let from = KeyRange { start: start.as_deref().unwrap_or(range.start), end: range.end };
+        if limit == 0 || from.end.is_some_and(|end| end <= from.start) {
+            return Ok(Vec::new());
+        }
         let sorted = sorted.entry(space).or_default();
         let new = slots.get_range(sorted.seen..).into_iter().flat_map(|slots| slots.keys());
         sorted.keys.extend(new.filter(|name| name.space == space).map(|name| name.key.clone()));
@@ -217,8 +231,8 @@ impl Overlay {
         let mut found = Vec::new();
         let upper = range.end.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
         let mut mine =
-            sorted.keys.range::<[u8], _>((std::ops::Bound::Included(range.start), upper)).peekable();
-        let mut theirs = Pages::new(page, range, limit);
+            sorted.keys.range::<[u8], _>((std::ops::Bound::Included(from.start), upper)).peekable();
+        let mut theirs = Pages::new(page, from, limit);
         while found.len() < wanted {
             match (mine.peek().map(|key| key.as_slice()), theirs.peek()?) {
                 (None, None) => break,
@@ -231,6 +245,7 @@ impl Overlay {
                 (None, Some(_)) => found.extend(theirs.next()),
             }
         }
+        heads.learn(space, range, found.first().map(|(key, _)| &**key));
         Ok(found)
     }
 
@@ -277,29 +292,33 @@ fn take(
     }
 }
 
-/// A view's range, a page at a time.
+/// A page grows up to this.
+const PAGE_MAX: u32 = 256;
+
+/// A view's range, a page at a time, each twice as long as the one before: all of a page may be removed in the overlay.
 struct Pages<'a, P> {
     read: P,
     start: KeyBuf,
     end: Option<&'a [u8]>,
-    limit: u32,
+    rows: u32,
     page: std::vec::IntoIter<(Bytes, Bytes)>,
     done: bool,
 }
 
 impl<'a, P> Pages<'a, P> {
-    fn new(read: P, range: KeyRange<'a>, limit: u32) -> Self {
+    fn new(read: P, range: KeyRange<'a>, rows: u32) -> Self {
         let page = Vec::new().into_iter();
-        Self { read, start: KeyBuf::from_slice(range.start), end: range.end, limit, page, done: false }
+        Self { read, start: KeyBuf::from_slice(range.start), end: range.end, rows, page, done: false }
     }
 
     fn peek<E>(&mut self) -> Result<Option<&Bytes>, E>
     where
-        P: FnMut(KeyRange<'_>) -> Result<Vec<(Bytes, Bytes)>, E>,
+        P: FnMut(KeyRange<'_>, u32) -> Result<Vec<(Bytes, Bytes)>, E>,
     {
         if self.page.as_slice().is_empty() && !self.done {
-            let entries = (self.read)(KeyRange { start: &self.start, end: self.end })?;
-            self.done = u32::try_from(entries.len()).unwrap_or(u32::MAX) < self.limit;
+            let entries = (self.read)(KeyRange { start: &self.start, end: self.end }, self.rows)?;
+            self.done = u32::try_from(entries.len()).unwrap_or(u32::MAX) < self.rows;
+            self.rows = self.rows.max(self.rows.saturating_mul(2).min(PAGE_MAX));
             if let Some((last, _)) = entries.last() {
                 self.start = KeyBuf::from_slice(last);
                 self.start.push(0);

@@ -272,11 +272,17 @@ fn apply(ctx: &mut Ctx, model: &mut BTreeMap<u64, u64>, ops: &mut std::slice::It
         match op {
             Op::Set(key, value) => {
                 CELLS.set(ctx, key, &Cell { value: Amount::from(*value) })?;
-                model.insert(*key, *value);
+                if model.insert(*key, *value).is_none() {
+                    TASKS.create(ctx, key, &task(1, *value))?;
+                } else {
+                    TASKS.update(ctx, key, &task(1, *value))?;
+                }
             }
             Op::Remove(key) => {
                 CELLS.remove(ctx, key)?;
-                model.remove(key);
+                if model.remove(key).is_some() {
+                    TASKS.remove(ctx, key)?;
+                }
             }
             Op::Scan(from, limit) => {
                 let page = CELLS.page(ctx, &(), Some(&from.to_bytes()), *limit)?;
@@ -286,6 +292,11 @@ fn apply(ctx: &mut Ctx, model: &mut BTreeMap<u64, u64>, ops: &mut std::slice::It
                     model.range(from..).take(*limit as usize).map(|(key, value)| (*key, *value)).collect();
                 assert_eq!(found, expected);
                 assert_eq!(page.next.is_some(), model.range(from..).count() > *limit as usize);
+                // The queue, whose head moves on and back.
+                let now = At::new(from % 9);
+                let due = model.values().filter(|due| **due <= now.value()).count();
+                assert_eq!(DUE.backlog(ctx, now, *limit), Ok(*limit.min(&(due as u32))));
+                assert_eq!(DUE.first(ctx), Ok(model.values().min().map(|due| At::new(*due))));
             }
             Op::Begin => {
                 let mut inner = model.clone();

@@ -73,7 +73,8 @@ fn check_order(ctx: &Ctx, id: OrderId, order: &Order, held: &mut Held) -> Result
     }
     match &order.phase {
         Phase::Leased(lease) => {
-            let stream = order.account.payee == lease.stage.running().map(|_| lease.provider);
+            let running = lease.stage.running().map(|_| (lease.provider, order.terms.rate(lease.unit_rate)));
+            let stream = order.account.payee.map(|payee| (payee, order.account.rate)) == running;
             law("I8", stream && lease.bond <= lease.lock, || format!("order {id}: {order:?}"))?;
             let ended = ENDED_LEASES.has(ctx, &(id, order.round))?;
             law("I8", !ended, || format!("order {id} has a live and an ended lease of one round"))?;

@@ -7,7 +7,10 @@ use provider::Zone;
 
 use crate::{
     formulas,
-    handlers::bids::{appraise, check_create, check_improve},
+    handlers::{
+        bids::{appraise, check_create, check_improve},
+        leases::charge,
+    },
     msgs::{CreateBid, ImproveBid, order_id, unit_rate},
     pb,
     state::{
@@ -284,5 +287,9 @@ fn account(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
     let asked: escrow_pb::QueryAccountRequest = query::request(bytes)?;
     let order = load(ctx, asked.order_id)?;
     let (as_of, low_at) = (order.counted_until(ctx.block.billing), order.low_at());
-    Ok(escrow::queries::account_response(&order.account, as_of, low_at).encode_to_vec())
+    let charge = match order.lease() {
+        Some(lease) => charge(&order, lease, order.terms.rate(lease.unit_rate), &state::params(ctx)?),
+        None => kernel::Amount::ZERO,
+    };
+    Ok(escrow::queries::account_response(&order.account, as_of, low_at, charge).encode_to_vec())
 }

@@ -22,6 +22,11 @@ pub fn begin_block(ctx: &mut Ctx) -> Result<Drained, Fatal> {
     })
 }
 
+/// How many unbondings are due and wait for a later block, counted up to 10,000. For metrics.
+pub fn backlog(ctx: &Ctx) -> Result<u32, Fatal> {
+    UNBONDINGS_DUE.backlog(ctx, ctx.block.billing, 10_000)
+}
+
 /// Block work has no gas limit, and genesis has written the parameters: what is left is a fault of this machine.
 fn budget(ctx: &Ctx) -> Result<u32, Fatal> {
     match PARAMS.load(ctx) {

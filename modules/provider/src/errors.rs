@@ -24,7 +24,9 @@ pub enum Error {
     ProviderNotActive { provider: Address, status: Status },
     #[error("{needed} uflop of free stake are needed, {free} are free")]
     InsufficientFreeStake { needed: Amount, free: Amount },
-    #[error("the stake counts for {stake_uc} ucredit, the capacity needs {required_uc}")]
+    #[error(
+        "expected a stake that counts for the {required_uc} ucredit that the capacity needs, got {stake_uc}"
+    )]
     StakeBelowRequired { stake_uc: Amount, required_uc: Amount },
     #[error("a provider can have {unbondings_max} unbondings at a time")]
     TooManyUnbondings { unbondings_max: u32 },

@@ -1,11 +1,14 @@
 //! The module's part of the genesis document: its whole state but the indexes and totals, which follow from it.
 
+use std::collections::BTreeMap;
+
 use kernel::{Address, Amount, At, Billing, Broken, Ctx, Error, Reject, Result, chain::Schema};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     SCHEMA_VERSION, invariants,
-    params::{CONTACT_BYTES_LIMIT, Params},
+    msgs::{check_endpoints, check_operators},
+    params::{CONTACT_BYTES_LIMIT, LIST_LIMIT, Params},
     state::{CLASSES, LINES, PARAMS, PROVIDERS, SCHEMA, TOTALS, Totals, UNBONDINGS},
     types::{Class, Line, Provider, Unbonding},
     zone::Zone,
@@ -72,9 +75,7 @@ pub(crate) fn init(ctx: &mut Ctx, genesis: Genesis) -> Result<()> {
     PARAMS.set(ctx, &genesis.params)?;
     let mut totals = Totals::default();
     for (row, class) in genesis.classes.iter().enumerate() {
-        expect(class.check().is_ok(), || {
-            format!("classes[{row}]: expected an id and a ref_price_day above 0, and a name")
-        })?;
+        class.check().map_err(|error| Reject::invalid_request(format!("classes[{row}]: {error}")))?;
         expect(!CLASSES.has(ctx, &class.id)?, || format!("classes[{row}].id: expected each id once"))?;
         CLASSES.set(ctx, &class.id, class)?;
     }
@@ -84,10 +85,20 @@ pub(crate) fn init(ctx: &mut Ctx, genesis: Genesis) -> Result<()> {
         expect(provider.contact_bytes() <= CONTACT_BYTES_LIMIT, || {
             format!("providers[{row}].endpoints: expected at most 800 bytes, the operators included")
         })?;
+        let contact =
+            check_endpoints(&provider.endpoints).and_then(|()| check_operators(&provider.operators));
+        contact.map_err(|error| Reject::invalid_request(format!("providers[{row}].{}", error.message)))?;
+        let written = [provider.created_at, provider.scored_at, provider.shrunk_at];
+        expect(written.into_iter().all(|at| at <= ctx.block.billing), || {
+            format!(
+                "providers[{row}]: expected created_at, scored_at and shrunk_at not after the billing clock"
+            )
+        })?;
         totals.staked = totals.staked.plus(provider.stake_total)?;
         totals.locked = totals.locked.plus(provider.stake_locked)?;
         PROVIDERS.create(ctx, &owner, provider)?;
     }
+    let mut lines_of = BTreeMap::<Address, u32>::new();
     for (row, LineRow { provider, class_id, zone, line }) in genesis.lines.iter().enumerate() {
         let key = (*provider, *class_id, zone.clone());
         expect(CLASSES.has(ctx, class_id)?, || format!("lines[{row}].class_id: expected a class"))?;
@@ -96,6 +107,11 @@ pub(crate) fn init(ctx: &mut Ctx, genesis: Genesis) -> Result<()> {
         expect(line.total > 0, || format!("lines[{row}].line.total: expected above 0"))?;
         expect(!LINES.has(ctx, &key)?, || {
             format!("lines[{row}]: expected each provider, class and zone once")
+        })?;
+        let lines = lines_of.entry(*provider).or_default();
+        *lines = lines.saturating_add(1);
+        expect(*lines <= LIST_LIMIT, || {
+            format!("lines[{row}].provider: expected at most {LIST_LIMIT} lines of a provider")
         })?;
         LINES.create(ctx, &key, line)?;
     }

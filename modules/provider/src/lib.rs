@@ -8,7 +8,8 @@
 //! parts of it, and what is not locked can be taken back, after unbonding, as far as its capacity allows. A *class* is a
 //! kind of bundle, a *line* is what a provider offers of one class in one zone, in units: `free = total - reserved -
 //! leased`. Each unit asks for stake by its class's reference price, frozen in the line when its total grows. Operators may
-//! act for the provider; they never move money out. An address can be operator of many and a provider itself.
+//! act for the provider; they can't withdraw, but their bids bind its stake, and what they win and don't start is slashed, in part to
+//! the tenant. An address can be operator of many and a provider itself.
 //!
 //! | message (signer) | guards in order | event |
 //! |---|---|---|
@@ -56,7 +57,7 @@ pub use msgs::{
     AddStake, Contact, ExitProvider, Msg, RegisterProvider, SetCapacity, SetClass, SetOperators, Unstake,
     UpdateParams, UpdateProvider,
 };
-pub use params::{Params, TIERS};
+pub use params::Params;
 pub use scores::{Outcome, Scores};
 pub use state::{
     STAKE_POOL, Totals, UNBONDINGS_DUE, UNBONDINGS_HELD, class, get, line, load, params, stake_pool, totals,

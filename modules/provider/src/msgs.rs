@@ -202,16 +202,17 @@ fn positive(field: &str, text: &str) -> Result<Amount, Reject> {
     Ok(amount)
 }
 
-fn contact(endpoints: Vec<String>, encryption_key: &[u8]) -> Result<Contact, Reject> {
-    // An endpoint is shown in terminals: it holds no control characters and no spaces.
-    if !endpoints
-        .iter()
-        .all(|endpoint| !endpoint.is_empty() && endpoint.bytes().all(|b| b.is_ascii_graphic()))
+/// An endpoint is shown in terminals: it holds no control characters and no spaces.
+pub(crate) fn check_endpoints(endpoints: &[String]) -> Result<(), Reject> {
+    if endpoints.iter().all(|endpoint| !endpoint.is_empty() && endpoint.bytes().all(|b| b.is_ascii_graphic()))
     {
-        return Err(Reject::invalid_request(
-            "endpoints: expected printable ASCII without spaces, none empty",
-        ));
+        return Ok(());
     }
+    Err(Reject::invalid_request("endpoints: expected printable ASCII without spaces, none empty"))
+}
+
+fn contact(endpoints: Vec<String>, encryption_key: &[u8]) -> Result<Contact, Reject> {
+    check_endpoints(&endpoints)?;
     let encryption_key = encryption_key.try_into().map_err(|_| {
         Reject::invalid_request(format!("encryption_key: expected 32 bytes, got {}", encryption_key.len()))
     })?;
@@ -220,11 +221,16 @@ fn contact(endpoints: Vec<String>, encryption_key: &[u8]) -> Result<Contact, Rej
 
 fn operators(texts: &[String]) -> Result<Vec<Address>, Reject> {
     let operators = texts.iter().map(|text| Address::parse(text)).collect::<Result<Vec<_>, _>>()?;
-    let mut sorted = operators.clone();
+    check_operators(&operators)?;
+    Ok(operators)
+}
+
+pub(crate) fn check_operators(operators: &[Address]) -> Result<(), Reject> {
+    let mut sorted = operators.to_vec();
     sorted.sort_unstable();
     sorted.dedup();
     if sorted.len() < operators.len() {
         return Err(Reject::invalid_request("operators: expected each once"));
     }
-    Ok(operators)
+    Ok(())
 }

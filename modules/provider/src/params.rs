@@ -3,8 +3,6 @@
 use kernel::{Address, Amount, ONE_PPM, Overflow, Reject};
 use serde::{Deserialize, Serialize};
 
-/// The tiers of devices.
-pub const TIERS: usize = 5;
 /// A price is for this many uflop.
 const PRICED_UFLOP: u128 = 1_000_000;
 /// The most that a parameter may be which bounds a list: the lists are read whole.

@@ -39,8 +39,13 @@ impl Scores {
         faded.fade(params, now);
         let stake_uc = provider.stake_uc(params).unwrap_or(Amount::MAX);
         let measured_uc = provider.measured_uc(params, now);
-        let stakes = measured_uc.mul_floor(u128::from(params.reputation_prior_stakes), 1);
-        let prior = params.reputation_prior.max(stakes.unwrap_or(Amount::MAX));
+        // What is good is not to be bought by renting to oneself. What is bad does not fade by declaring more units.
+        let prior = if faded.good > faded.bad {
+            let stakes = measured_uc.mul_floor(u128::from(params.reputation_prior_stakes), 1);
+            params.reputation_prior.max(stakes.unwrap_or(Amount::MAX))
+        } else {
+            params.reputation_prior
+        };
         Self {
             uptime_ppm: faded.uptime_ppm,
             reputation_ppm: reputation_ppm(faded.good, faded.bad, prior),

@@ -1,4 +1,4 @@
-//! The tables, and what the market does with a provider's stake and units.
+//! The tables.
 
 use std::collections::BTreeMap;
 

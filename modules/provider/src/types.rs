@@ -78,7 +78,7 @@ kernel::record! {
     pub struct Provider {
         /// The owner at registration: the provider's id.
         pub owner: Address = 1,
-        /// Who may act for it without moving money out. None when it has left.
+        /// Who may act for it but not withdraw; their bids bind its stake. None when it has left.
         pub operators: Vec<Address> = 2,
         /// Where tenants reach it.
         pub endpoints: Vec<String> = 3,

@@ -32,7 +32,7 @@ impl Zone {
         if segments(text) == Some(SEGMENTS) {
             return Ok(Self(text.to_owned()));
         }
-        Err(Reject::invalid_request(format!("zone {:?}: {expected}", shorten(text))))
+        Err(Reject::invalid_request(format!("zone {:?}: {expected}", kernel::excerpt(text))))
     }
 
     /// Its text.
@@ -68,7 +68,7 @@ impl ZonePattern {
         if segments(text).is_some() {
             return Ok(Self(text.to_owned()));
         }
-        Err(Reject::invalid_request(format!("zone {:?}: {expected}", shorten(text))))
+        Err(Reject::invalid_request(format!("zone {:?}: {expected}", kernel::excerpt(text))))
     }
 
     /// Its text.
@@ -96,10 +96,6 @@ fn segments(text: &str) -> Option<usize> {
         count = count.saturating_add(1);
     }
     (count <= SEGMENTS).then_some(count)
-}
-
-fn shorten(text: &str) -> String {
-    text.chars().take(60).collect()
 }
 
 macro_rules! path_type {

@@ -59,7 +59,7 @@ fn a1_02_a_mempool_larger_than_any_block_is_cut() {
         Bytes::from(chain.sign(&draft, &["alice"]))
     };
     let mut mempool = vec![with_memo(250_000); 430];
-    mempool.push(with_memo(0));
+    mempool.push(tx(&chain, "carol", 0));
     assert!(counted(&mempool) > UNLIMITED);
     for (limit, most) in [(-1, UNLIMITED), (UNLIMITED, UNLIMITED), (1_000_000, 1_000_000), (0, 0)] {
         let proposed = prepare(&node, &mempool, limit);
@@ -69,6 +69,39 @@ fn a1_02_a_mempool_larger_than_any_block_is_cut() {
         // What comes after the one that no longer fits is still taken.
         assert_eq!(proposed.last(), mempool.last().filter(|_| most > 0), "{limit}");
     }
+}
+
+/// What is over at the block's time would be refused in it, and so would what follows in the same account's order.
+#[test]
+fn a_proposal_leaves_out_what_is_over_and_what_waits_for_it() {
+    let (node, chain) = (started(), TestChain::new());
+    let at = |seconds| tendermint_proto::google::protobuf::Timestamp { seconds, nanos: 5 };
+    let until = |name: &str, ahead: u64, seconds: i64, nanos: i32| {
+        let timeout = Some(prost_types::Timestamp { seconds, nanos });
+        let draft = Draft { timeout, ..draft([&send(name, "bob", 1)]) };
+        Bytes::from(chain.sign_ahead(&draft, &[name], ahead))
+    };
+    let mempool = [
+        until("alice", 0, 100, 5),
+        tx(&chain, "alice", 1),
+        until("carol", 0, 100, 6),
+        tx(&chain, "carol", 1),
+        tx(&chain, "alice", 2),
+    ];
+    let request = RequestPrepareProposal {
+        txs: mempool.to_vec(),
+        max_tx_bytes: UNLIMITED,
+        time: Some(at(100)),
+        ..Default::default()
+    };
+    assert_eq!(node.abci.prepare_proposal(request).txs, mempool[2..4]);
+    // The same of one that does not fit.
+    let most = counted(&mempool[2..3]);
+    assert_eq!(prepare(&node, &[mempool[0].clone(), mempool[3].clone()], most - 1), mempool[3..4]);
+    let large = Draft { memo: "m".repeat(1_000), ..draft([&send("alice", "bob", 1)]) };
+    let large = Bytes::from(chain.sign(&large, &["alice"]));
+    let found = prepare(&node, &[large, mempool[1].clone(), mempool[3].clone()], 900);
+    assert_eq!(found, mempool[3..4]);
 }
 
 /// Bytes of a mempool: of real transactions, of such that were changed, of nothing at all.

@@ -62,10 +62,13 @@ fn a_wrong_document_is_refused_with_the_name_of_the_field() {
     let fee = Params::default().fee;
     let cases: Vec<(&str, Genesis)> = vec![
         ("params.signatures_max", with_params(|params| params.signatures_max = 0)),
+        ("params.signatures_max: expected 1 to 4", with_params(|params| params.signatures_max = 5)),
         ("params.tx_bytes_max", with_params(|params| params.tx_bytes_max = 0)),
+        ("params.tx_bytes_max: expected 1 to 262144", with_params(|params| params.tx_bytes_max = 262_145)),
         ("params.unordered_live_max", with_params(|params| params.unordered_live_max = 0)),
         ("params.unordered_timeout_max_s", with_params(|params| params.unordered_timeout_max_s = 86_401)),
         ("params.max_block_gas", with_params(|params| params.max_block_gas = 1)),
+        ("params.max_block_gas", with_params(|params| params.max_block_gas = 1 << 63)),
         ("params.fee.denom", with_params(|params| params.fee.denom.clear())),
         (
             "params.fee.base_ceiling",

@@ -1,6 +1,9 @@
 //! Unordered transactions: once each, and a bounded number at a time.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
 
 use kernel::{
     Address, At, Backend as _, Ctx, Error as KernelError, Fatal, Hold, KeyRange, Mode, Module as _, Result,
@@ -170,6 +173,58 @@ fn no_scan_begins_below_what_is_on_file() {
     assert_eq!(claim_at(1_060, held.clone()), (false, [true; 3], vec![from(0)]));
     assert_eq!(claim_at(1_061, held.clone()), (true, [false, true, true], vec![from(0)]));
     assert_eq!(claim_at(1_062, held), (true, [false, true, true], vec![from(0)]));
+}
+
+/// A view that counts the rows of its queues that it was asked for.
+struct Counted {
+    view: Arc<dyn View>,
+    rows: Arc<AtomicU64>,
+}
+
+impl View for Counted {
+    fn height(&self) -> u64 {
+        self.view.height()
+    }
+
+    fn get(&self, space: Space, key: &[u8]) -> Result<Option<Bytes>, Fatal> {
+        self.view.get(space, key)
+    }
+
+    fn scan(&self, space: Space, range: KeyRange<'_>, limit: u32) -> Result<Vec<(Bytes, Bytes)>, Fatal> {
+        let rows = self.view.scan(space, range, limit)?;
+        if matches!(space, Space::Derived(_)) {
+            // A look costs something even where it finds nothing.
+            self.rows.fetch_add(1 + rows.len() as u64, Ordering::Relaxed);
+        }
+        Ok(rows)
+    }
+}
+
+/// After a halt all that is on file has timed out, and a block forgets as many as it may. Who sends in it has not paid yet
+/// when the queue is looked at.
+#[test]
+fn what_a_block_has_forgotten_is_not_stepped_over_again() {
+    let mut ctx = chain_with(10);
+    let others = (2..=201).flat_map(|other| (0..10).map(move |n| (person(other), n)));
+    let last = (0..10).map(|n| (person(1), 20 + n));
+    for (address, n) in others.chain(last) {
+        ensure(&mut ctx, &address).unwrap();
+        claim(&mut ctx, &address, TIMEOUT + n * SECOND).unwrap();
+    }
+    let store = MemoryBackend::new(&[(Auth::STORE, Auth::NAME)]);
+    let block = ctx.block.clone();
+    let staged = store.stage(&*store.view(None).unwrap(), ctx.finish().changes).unwrap();
+    let (view, rows) = (store.commit(staged, 1).unwrap(), Arc::default());
+    let counted = Counted { view, rows: Arc::clone(&rows) };
+    let mut ctx = Ctx::new(Arc::new(counted), Mode::Deliver, block);
+    block_at(&mut ctx, 2_000);
+    let drained = rows.swap(0, Ordering::Relaxed);
+    assert!(drained < u64::from(EXPIRIES_MAX) * 5, "{drained} rows for {EXPIRIES_MAX}");
+    for n in 0..8 {
+        claim(&mut ctx, &person(1), TIMEOUT + (2_000 + n) * SECOND).unwrap();
+    }
+    let looked = rows.load(Ordering::Relaxed);
+    assert!(looked < 8 * 20, "{looked} rows for eight transactions");
 }
 
 /// The bound is that of all accounts: another one's older timeouts do not hide this one's.

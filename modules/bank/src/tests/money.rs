@@ -1,6 +1,6 @@
 //! What modules do with money: it moves, and none is lost.
 
-use kernel::{Address, Amount, Change, Ctx, Error as KernelError, Key as _, Module as _, Space};
+use kernel::{Address, Amount, Change, Ctx, Error as KernelError, IndexedMap, Key as _, Module as _, Space};
 use proptest::prelude::*;
 
 use super::*;
@@ -8,7 +8,7 @@ use crate::{
     burn, check_changes, mint,
     state::{BALANCES, SUPPLY},
     transfer,
-    types::Supply,
+    types::{Balance, BalanceKey, Supply},
 };
 
 /// The events' kinds and attributes, as ABCI shows them.
@@ -235,6 +235,32 @@ fn a_broken_law_is_found() {
     assert!(Bank::invariants(&ctx, Depth::Full).unwrap_err().to_string().contains("B1"));
     SUPPLY.remove(&mut ctx, &uflop()).unwrap();
     assert!(Bank::invariants(&ctx, Depth::Full).unwrap_err().to_string().contains("B1"));
+
+    type Damage = fn(&mut Ctx);
+    // A table over the same entries, whose records are no balances.
+    const STRAY: IndexedMap<BalanceKey, Balance> = IndexedMap::new(Bank::STORE, 99);
+    let cases: [(&str, Damage); 4] = [
+        ("B2", |ctx| {
+            BALANCES.create(ctx, &(BOB, crate::ucredit()), &Balance { amount: Amount::ZERO }).unwrap();
+        }),
+        // A supply of zero has no balances, which B1 says.
+        ("B1", |ctx| {
+            SUPPLY.set(ctx, &Denom::new("none").unwrap(), &Supply { amount: Amount::ZERO }).unwrap();
+        }),
+        ("B3", |ctx| {
+            BALANCES.create(ctx, &(NOBODY, uflop()), &Balance { amount: Amount::from(1) }).unwrap();
+            SUPPLY.set(ctx, &uflop(), &Supply { amount: Amount::from(1_011) }).unwrap();
+        }),
+        ("B4", |ctx| {
+            STRAY.create(ctx, &(NOBODY, uflop()), &Balance { amount: Amount::from(1) }).unwrap();
+        }),
+    ];
+    for (law, damage) in cases {
+        let mut ctx = chain();
+        damage(&mut ctx);
+        let broken = Bank::invariants(&ctx, Depth::Full).unwrap_err();
+        assert!(broken.to_string().contains(law), "{law}: {broken}");
+    }
 }
 
 /// One step of a random history: what happens, between whom, in which denom, how much.

@@ -209,7 +209,7 @@ fn the_projection_is_what_closing_would_give() {
     let mut ctx = ctx();
     let mut account = started(&mut ctx, 2_000_000);
     deposit(&mut ctx, &mut account, address(2), amount(3_000_000)).unwrap();
-    let projection = account.projection(at(1_500));
+    let projection = account.projection(at(1_500), Amount::ZERO);
     let mut ended = account.clone();
     let owed = settle_final(&mut ctx, &mut ended, at(1_500)).unwrap();
     assert_eq!(
@@ -217,12 +217,31 @@ fn the_projection_is_what_closing_would_give() {
         (owed, ended.balance, account.dry_at())
     );
     assert_eq!(projection.refunds, ended.deposits);
-    let response = crate::queries::account_response(&account, at(1_500), Some(at(77)));
+    let response = crate::queries::account_response(&account, at(1_500), Some(at(77)), amount(2_222_223));
     assert_eq!((response.owed.as_str(), response.balance.as_str()), ("2222222", "2777778"));
     assert_eq!((response.as_of, response.low_at, response.dry_at), (1_500, Some(77), Some(2_125)));
     let refunds: Vec<_> = response.refunds.iter().map(|deposit| deposit.amount.as_str()).collect();
-    assert_eq!(refunds, ["2777778"]);
+    assert_eq!(refunds, ["2777777"], "of a charge of 2222223 one more is taken off");
     assert_eq!(response.account.unwrap().balance, "5000000");
+}
+
+/// E3: what is settled lazily comes to the same to the last unit, however long nobody touched it.
+#[test]
+fn a_million_seconds_settled_at_once_are_those_settled_one_by_one() {
+    let mut ctx = ctx();
+    let mut eager = started(&mut ctx, 10_000_000_000);
+    let mut lazy = eager.clone();
+    let before = (money(&ctx, address(PAYEE)), fees(&ctx));
+    let seconds = 1_000_000;
+    assert!(eager.dry_at().is_some_and(|dry| dry > at(1_000 + seconds)));
+    for second in 1..=seconds {
+        settle(&mut ctx, &mut eager, at(1_000 + second)).unwrap();
+        ctx.take_events();
+    }
+    let paid = (money(&ctx, address(PAYEE)) - before.0, fees(&ctx) - before.1);
+    settle(&mut ctx, &mut lazy, at(1_000 + seconds)).unwrap();
+    assert_eq!(lazy, eager);
+    assert_eq!((money(&ctx, address(PAYEE)) - before.0, fees(&ctx) - before.1), (2 * paid.0, 2 * paid.1));
 }
 
 #[test]
@@ -231,13 +250,17 @@ fn a_law_that_does_not_hold_is_named() {
     let sound = started(&mut ctx, 24_000_000);
     crate::check_account(&sound).unwrap();
     let places = usize::try_from(DEPOSITORS_LIMIT).unwrap();
-    let breaks: [Break<Account>; 6] = [
+    let breaks: [Break<Account>; 10] = [
         ("I2", |account| account.balance = amount(1)),
         ("I2", |account| account.deposits.push(Deposit { depositor: address(3), amount: Amount::ZERO })),
         ("I3", |account| account.spent_total = amount(1)),
         ("I10", |account| account.carry = E18),
         ("I10", |account| account.payee = None),
         ("I10", |account| account.rate = 0),
+        ("I10", |account| account.rate = crate::RATE_MAX + 1),
+        ("I10", |account| account.fee_ppm = kernel::ONE_PPM + 1),
+        ("I10", |account| account.stream_fee = amount(1)),
+        ("I10", |account| account.stream_gross = amount(1)),
     ];
     for (law, change) in breaks {
         let mut account = sound.clone();

@@ -104,7 +104,7 @@ proptest! {
                 }
                 Op::SettleFinal(later) => {
                     now += later;
-                    let owed = account.projection(at(now)).owed;
+                    let owed = account.projection(at(now), Amount::ZERO).owed;
                     prop_assert_eq!(settle_final(&mut ctx, &mut account, at(now)), Ok(owed));
                 }
                 Op::Fine(units) => {

@@ -149,7 +149,7 @@ fn completed(
 
 /// The price of the trial at a rate: that of a running lease is as long as it was when it started, whatever the parameters
 /// say since.
-fn charge(order: &Order, lease: &Lease, rate: u128, params: &Params) -> Amount {
+pub(crate) fn charge(order: &Order, lease: &Lease, rate: u128, params: &Params) -> Amount {
     let trial_s = |running: Running| order.account.hold_until.since(running.started_at);
     let seconds = lease.stage.running().map_or(u64::from(params.min_charge_s), trial_s);
     formulas::for_seconds_floor(rate, u32::try_from(seconds).unwrap_or(u32::MAX)).unwrap_or(Amount::MAX)

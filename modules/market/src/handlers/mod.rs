@@ -2,7 +2,7 @@
 //! event.
 
 pub(crate) mod bids;
-mod leases;
+pub(crate) mod leases;
 mod orders;
 
 use kernel::{Authorized, Ctx, Reply, Result, chain};

@@ -264,6 +264,13 @@ fn an_account_shows_what_is_owed_now() {
     assert_eq!((account.owed.as_str(), account.balance.as_str()), ("3999999", "20000001"));
     assert_eq!((account.low_at, account.dry_at), (Some(clock("12:30")), Some(clock("13:00"))));
     assert_eq!(account.refunds[0].amount, "20000001");
+    // What closing gives back is less while the lease has not paid its first minutes.
+    for world in [active().at("10:01"), starting()] {
+        let account: escrow_pb::QueryAccountResponse = ask(&world, &request).unwrap();
+        let (_, closed): (_, wire::MsgCloseLeaseResponse) =
+            world.close(1, wire::TenantReason::Done).by("tom").answer();
+        assert_eq!((account.refunds[0].amount.as_str(), closed.refunded.as_str()), ("23333334", "23333334"));
+    }
     let params: wire::QueryParamsResponse = ask(&world, &wire::QueryParamsRequest {}).unwrap();
     assert_eq!(params.params.unwrap().bids_max, 32);
 }

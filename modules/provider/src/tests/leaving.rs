@@ -150,11 +150,10 @@ fn what_paying_costs_is_prepaid() {
     let mut chain = Chain::with_provider();
     chain.run(capacity(1, 1, 1, FRA, 1)).unwrap();
     // The longest record that parameters can allow.
-    let longest = Params { endpoints_max: 1, endpoint_len_max: 621, ..params() };
+    let longest = Params { endpoints_max: 1, endpoint_len_max: 797, operators_max: 0, ..params() };
     longest.check().unwrap();
     crate::state::PARAMS.set(&mut chain.ctx, &longest).unwrap();
-    chain.run(update(1, &["x".repeat(621)])).unwrap();
-    chain.run(set_operators(1, &(50..58).collect::<Vec<_>>())).unwrap();
+    chain.run(update(1, &["x".repeat(797)])).unwrap();
     chain.run(exit(1)).unwrap();
     let before = chain.ctx.gas_used();
     crate::block::pay_unbonding(&mut chain.ctx, &(address(1), 1)).unwrap();

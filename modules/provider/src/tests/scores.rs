@@ -60,6 +60,20 @@ fn a_larger_provider_needs_more_use_for_the_same_reputation() {
 }
 
 #[test]
+fn declaring_more_units_makes_nothing_bad_forgotten() {
+    let reputation = |required_uc: u64, good: u64, bad: u64| {
+        let provider =
+            provider(|p| (p.required_uc, p.good, p.bad) = (amount(required_uc), amount(good), amount(bad)));
+        provider.scores(&params(), at(NOW)).reputation_ppm
+    };
+    for required_uc in [1, 5_376_000_000, u64::MAX] {
+        assert_eq!(reputation(required_uc, 0, 3_840_000_000), 255_102, "ten failed leases of eight units");
+        assert_eq!(reputation(required_uc, 1_000, 1_000), 500_000);
+        assert!(reputation(required_uc, 1_000, 1_001) <= 500_000);
+    }
+}
+
+#[test]
 fn capacity_that_is_given_up_counts_as_long_as_stake_unbonds() {
     let mut chain = Chain::with_provider();
     chain.run(capacity(1, 1, 1, FRA, 300)).unwrap();
