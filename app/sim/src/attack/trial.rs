@@ -16,6 +16,8 @@ pub struct Figures {
     /// How many transactions of the attacking coalition were executed, and how many were refused.
     pub done: u32,
     pub refused: u32,
+    /// Whether anything went another way than beside the honest coalition: money, or what the coalition sent.
+    pub shows: bool,
 }
 
 struct Played {
@@ -35,16 +37,19 @@ pub fn run(attack: &Attack, values: &[u64], seed: u64) -> Figures {
     let price = ledger::market_price(&honest, &ledger::runs(&calm.arena));
     let (ours_before, theirs_before) = sums(&honest, &calm, price);
     let (ours, theirs) = sums(&rogue, &attacked, price);
-    let mates = |name: &&String| rogue.coalition.contains(*name);
-    let done = attacked.arena.done.iter().filter(|(name, _)| mates(name)).map(|(_, done)| done).sum();
-    let refused = attacked.arena.refused.iter().filter(|(_, name, _)| mates(&name)).count();
-    Figures {
-        absolute: ours,
-        profit: ours - ours_before,
-        harm: theirs_before - theirs,
-        done,
-        refused: u32::try_from(refused).unwrap(),
-    }
+    let (profit, harm) = (ours - ours_before, theirs_before - theirs);
+    let sent_before = sent(&honest, &calm);
+    let (done, refused) = sent(&rogue, &attacked);
+    let shows = profit != 0 || harm != 0 || (done, refused) != sent_before;
+    Figures { absolute: ours, profit, harm, done, refused, shows }
+}
+
+/// How many transactions of the coalition were executed, and how many were refused.
+fn sent(scene: &Scene, played: &Played) -> (u32, u32) {
+    let mates = |name: &String| scene.coalition.contains(name);
+    let done = played.arena.done.iter().filter(|(name, _)| mates(name)).map(|(_, done)| done).sum();
+    let refused = played.arena.refused.iter().filter(|(_, name, _)| mates(name)).count();
+    (done, u32::try_from(refused).unwrap())
 }
 
 fn play(scene: &Scene) -> Played {
