@@ -7,13 +7,18 @@ use std::time::{Duration, Instant};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use localnet::bench::{self, BidLoad, KvSource, LoadOptions, TxSource};
 use localnet::demo::cast::{Cast, MNEMONIC};
-use localnet::demo::{self, Screen};
+use localnet::demo::{self, Screen, Summary};
 use localnet::faults;
 use localnet::net::control::{self, Answer, Control, NodeStatus, Request};
-use localnet::net::{App, Error, Net, Spec, TemporaryDir, Timing};
+use localnet::net::{App, Error, Net, PORT_BASE_DEFAULT, Spec, TemporaryDir, Timing};
 use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use underbid::client::chain::Client;
+
+/// Where a demo's net is. No default lies in another: a net is removed with all that is in its directory.
+const DEMO_DIR: &str = ".localnet/demo";
+/// Where any other net is.
+const NET_DIR: &str = ".localnet/net";
 
 #[derive(Parser)]
 #[command(version, about = "A net of real CometBFT validators on this machine")]
@@ -84,12 +89,12 @@ enum BenchCommand {
 #[derive(Args)]
 struct DemoArgs {
     /// The net's directory; a net of an earlier demo in it is removed.
-    #[arg(long, default_value = ".localnet/demo")]
+    #[arg(long, default_value = DEMO_DIR)]
     dir: PathBuf,
     #[command(flatten)]
     net: NetArgs,
     /// The first port; if those are taken, the net gets others.
-    #[arg(long, default_value_t = 26_600, value_parser = clap::value_parser!(u16).range(1024..=65_000))]
+    #[arg(long, default_value_t = PORT_BASE_DEFAULT, value_parser = clap::value_parser!(u16).range(1024..=65_000))]
     port_base: u16,
     /// Stop after the summary, with exit code 1 if anything was not as it should be.
     #[arg(long)]
@@ -119,8 +124,8 @@ struct FaultArgs {
 
 #[derive(Args)]
 struct DirArgs {
-    /// The net's directory.
-    #[arg(long, default_value = ".localnet")]
+    /// The net's directory; that of a demo is `.localnet/demo` by default.
+    #[arg(long, default_value = NET_DIR)]
     dir: PathBuf,
 }
 
@@ -142,7 +147,7 @@ struct UpArgs {
     #[arg(long)]
     reset: bool,
     /// The first port; if those are taken, the net gets others.
-    #[arg(long, default_value_t = 26_600, value_parser = clap::value_parser!(u16).range(1024..=65_000))]
+    #[arg(long, default_value_t = PORT_BASE_DEFAULT, value_parser = clap::value_parser!(u16).range(1024..=65_000))]
     port_base: u16,
 }
 
@@ -186,7 +191,8 @@ enum Profile {
     Public,
 }
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+type Failure = Box<dyn std::error::Error>;
+type Outcome = Result<(), Failure>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -230,27 +236,23 @@ async fn faults(args: FaultArgs) -> Outcome {
         true => eprintln!("{row}"),
         false => println!("{row}"),
     };
-    let report = tokio::select! {
-        report = faults::play(&options, &rows, show) => report?,
-        () = interrupted() => return Err("interrupted".into()),
-    };
+    let report = unless_interrupted(faults::play(&options, &rows, show)).await?;
     print_report(&report, json)?;
     if report.ok { Ok(()) } else { Err("a law did not hold".into()) }
 }
 
 async fn up(args: UpArgs) -> Outcome {
     let UpArgs { dir: DirArgs { dir }, net, reset, port_base } = args;
-    if reset {
-        Net::remove(&dir)?;
-    }
-    let start = async || match dir.join("net.json").exists() {
-        true => Net::open(&dir).await,
-        false => Net::up(Spec { port_base: Some(port_base), ..net.spec(&dir)? }).await,
+    let start = async {
+        if reset {
+            Net::remove(&dir)?;
+        }
+        match dir.join("net.json").exists() {
+            true => Net::open(&dir).await,
+            false => Net::up(Spec { port_base: Some(port_base), ..net.spec(&dir)? }).await,
+        }
     };
-    let net = tokio::select! {
-        net = start() => net?,
-        () = interrupted() => return Err("interrupted while the net started".into()),
-    };
+    let net = unless_interrupted(start).await?;
     let manifest = net.manifest();
     println!("{} runs in {}", manifest.chain_id, net.dir().display());
     for node in net.nodes() {
@@ -265,40 +267,34 @@ async fn demo(args: DemoArgs) -> Outcome {
     if matches!(net_args.app, AppName::Kvstore) {
         return Err("the demo plays on --app underbid".into());
     }
-    if control::send(&dir, &Request::Status).await.is_ok() {
-        let dir = dir.display();
-        return Err(format!(
-            "a net runs in {dir}: stop it with `localnet down --dir {dir}`, or name another --dir"
-        )
-        .into());
+    if net_args.no_tx_index {
+        return Err(
+            "the demo looks its transactions up by hash, which takes the index: expected no --no-tx-index"
+                .into(),
+        );
     }
     let screen = Screen::choose(json);
     let started = Instant::now();
-    Net::remove(&dir)?;
     let spec = Spec { port_base: Some(port_base), ..net_args.spec(&dir)? };
     let genesis = Cast::new()?.complete(spec.genesis)?;
-    screen.say(&format!(
-        "starting {} validators, each CometBFT and underbid, in {}",
-        net_args.validators,
-        dir.display()
-    ));
     let work = async {
-        let net = Net::up(Spec { genesis: genesis.clone(), ..spec }).await?;
-        screen.say(&format!("first block after {:.1} s; the market opens", started.elapsed().as_secs_f64()));
-        let summary = demo::play(&net, &genesis, screen, started).await?;
-        Ok::<_, Box<dyn std::error::Error>>((net, summary))
+        Net::remove(&dir)?;
+        screen.say(&format!(
+            "starting {} validators, each CometBFT and underbid, in {}",
+            net_args.validators,
+            dir.display()
+        ));
+        let made = Net::make(Spec { genesis: genesis.clone(), ..spec })?;
+        let with_logs = |error| format!("{error}\nthe nodes' logs: {}/node*/*.log", dir.display());
+        Ok::<_, Failure>(play(made, &genesis, screen, started).await.map_err(with_logs)?)
     };
-    let (net, summary) = tokio::select! {
-        played = work => played.map_err(|error| format!("{error}\nthe nodes' logs: {}/node*/*.log", dir.display()))?,
-        () = interrupted() => return Err("interrupted".into()),
-    };
+    let (net, summary) = unless_interrupted(work).await?;
     match json {
         true => println!("{}", serde_json::to_string_pretty(&summary)?),
         false => println!("{summary}"),
     }
     if exit {
-        net.stop().await;
-        drop(net);
+        stop(net).await?;
     } else {
         print_addresses(screen, &net);
         keep(&dir, net).await?;
@@ -313,6 +309,18 @@ async fn demo(args: DemoArgs) -> Outcome {
         Net::remove(&dir)?;
     }
     Ok(())
+}
+
+async fn play(
+    made: Net,
+    genesis: &Value,
+    screen: Screen,
+    started: Instant,
+) -> Result<(Net, Summary), Failure> {
+    let net = made.started().await?;
+    screen.say(&format!("first block after {:.1} s; the market opens", started.elapsed().as_secs_f64()));
+    let summary = demo::play(&net, genesis, screen, started).await?;
+    Ok((net, summary))
 }
 
 fn print_addresses(screen: Screen, net: &Net) {
@@ -338,8 +346,17 @@ async fn keep(dir: &Path, net: Net) -> Outcome {
         () = interrupted() => None,
         death = net.died() => Some(death),
     };
+    // Before the net, by whose lock the socket is ours to remove.
+    drop(control);
+    let stopped = stop(net).await;
+    death.map_or(stopped, |death| Err(Error::Died(Box::new(death)).into()))
+}
+
+/// Ends a net, which fails when a process ended in another way than it should.
+async fn stop(net: Net) -> Outcome {
     net.stop().await;
-    death.map_or(Ok(()), |death| Err(Error::Died(Box::new(death)).into()))
+    let ends = net.unwanted_ends();
+    if ends.is_empty() { Ok(()) } else { Err(ends.join("\n").into()) }
 }
 
 async fn run_bench(command: BenchCommand) -> Outcome {
@@ -349,7 +366,7 @@ async fn run_bench(command: BenchCommand) -> Outcome {
                 let (_dir, net) = net.temporary().await?;
                 let report = bench::measure_interval(&net, Duration::from_secs(seconds)).await?;
                 print_report(&report, json)?;
-                net.stop().await;
+                stop(net).await?;
             }
             BenchCommand::Load { net, seconds, senders, bids, tx_bytes, pending_max, json } => {
                 let duration = Duration::from_secs(seconds);
@@ -370,15 +387,12 @@ async fn run_bench(command: BenchCommand) -> Outcome {
                 };
                 let report = bench::measure_load(&net, sources, &options).await?;
                 print_report(&report, json)?;
-                net.stop().await;
+                stop(net).await?;
             }
         }
-        Ok(())
+        Ok::<_, Failure>(())
     };
-    tokio::select! {
-        outcome = work => outcome,
-        () = interrupted() => Err("interrupted".into()),
-    }
+    unless_interrupted(work).await
 }
 
 impl NetArgs {
@@ -408,15 +422,15 @@ impl NetArgs {
     }
 
     /// A net in a directory of its own. The net comes second, so that it is dropped before its files are.
-    async fn temporary(&self) -> Result<(TemporaryDir, Net), Box<dyn std::error::Error>> {
+    async fn temporary(&self) -> Result<(TemporaryDir, Net), Failure> {
         self.temporary_with(Ok).await
     }
 
     /// The same with another genesis document.
     async fn temporary_with(
         &self,
-        change: impl FnOnce(Value) -> Result<Value, Box<dyn std::error::Error>>,
-    ) -> Result<(TemporaryDir, Net), Box<dyn std::error::Error>> {
+        change: impl FnOnce(Value) -> Result<Value, Failure>,
+    ) -> Result<(TemporaryDir, Net), Failure> {
         let dir = TemporaryDir::new();
         let spec = self.spec(dir.path())?;
         let genesis = change(spec.genesis)?;
@@ -460,6 +474,18 @@ fn print_report<T: std::fmt::Display + serde::Serialize>(report: &T, json: bool)
         false => println!("{report}"),
     }
     Ok(())
+}
+
+/// Drives work to its end, or drops it on Ctrl-C. The signals are listened for before the work begins: they end a process that
+/// does not listen on the spot, with all that it was about to remove or to say.
+async fn unless_interrupted<T, E: Into<Failure>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        () = interrupted() => Err("interrupted".into()),
+        done = work => done.map_err(Into::into),
+    }
 }
 
 /// Completes on Ctrl-C and on SIGTERM.

@@ -111,7 +111,7 @@ impl Aside {
     }
 
     fn old(file: &Path) -> PathBuf {
-        file.with_added_extension("old")
+        beside(file, ".old")
     }
 
     fn put_back(&self) -> Result<(), Failure> {
@@ -303,9 +303,16 @@ fn validate(genesis: &Document) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The file with this behind its name.
+fn beside(file: &Path, ending: &str) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push(ending);
+    path.into()
+}
+
 /// Through a file of its own, so that what was there is replaced whole or not at all.
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let new = path.with_added_extension("new");
+    let new = beside(path, ".new");
     fs::write(&new, text)
         .and_then(|()| fs::rename(&new, path))
         .map_err(|e| Failure::failed(format!("{}: {e}", path.display())))

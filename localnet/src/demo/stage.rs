@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prost_types::Any;
+use proto::cosmos::bank::v1beta1::MsgSend;
+use proto::cosmos::base::v1beta1::Coin;
 use proto::underbid::market::v1 as market;
 use proto::underbid::provider::v1 as provider;
 use serde_json::Value;
@@ -15,7 +17,7 @@ use underbid::client::tx::any;
 
 use super::board::{Board, Shared};
 use super::bot::{Bot, RECLAIM_S};
-use super::cast::Cast;
+use super::cast::{Cast, Member};
 use super::ledger::Ledger;
 use super::orders::{Money, RoundStage};
 use super::plot::{self, Fate, Persona, Plan};
@@ -38,6 +40,8 @@ const CLOSE_AFTER: Duration = Duration::from_secs(6);
 pub const UNSTAKED: u128 = 1_000_000_000;
 /// Who does.
 const UNSTAKER: &str = "boreal";
+/// Who pays where there is no market.
+const PAYER: &str = "bruno";
 
 /// A net with accounts on it, which is being watched.
 pub struct Stage {
@@ -92,6 +96,11 @@ impl Stage {
         Ok(Sender::new(self.cast.member(name)?, &self.clients, first, &self.shared, false))
     }
 
+    /// Who sends for an account through this node and no other.
+    pub fn sender_through(&self, name: &str, node: usize) -> Result<Sender, Error> {
+        Ok(Sender::new(self.cast.member(name)?, &self.clients[node..=node], 0, &self.shared, false))
+    }
+
     /// Sets the classes, and registers the providers with their stake and capacity.
     pub async fn prepare(&self) -> Result<(), Error> {
         let authority = self.sender("authority", 0)?;
@@ -138,6 +147,21 @@ impl Stage {
         Ok(())
     }
 
+    /// Lets one account pay another without end, through each node in turn: for a net without a market.
+    pub fn start_transfers(&mut self) -> Result<(), Error> {
+        let message = transfer(self.cast.member(PAYER)?, self.cast.member("alice")?);
+        let through = |node| self.sender_through(PAYER, node);
+        let senders = (0..self.clients.len()).map(through).collect::<Result<Vec<_>, _>>()?;
+        self.players.spawn(async move {
+            for sender in senders.iter().cycle() {
+                if sender.send(&message).await.is_err() {
+                    tokio::time::sleep(AGAIN_AFTER).await;
+                }
+            }
+        });
+        Ok(())
+    }
+
     /// Places an order; returns its number.
     pub async fn place(&self, plan: &Plan) -> Result<u64, Error> {
         place(&self.sender(plan.tenant, 0)?, &self.shared, plan).await
@@ -175,6 +199,12 @@ impl Stage {
         self.players.shutdown().await;
         Ok(self.shared.read(|board| board.height))
     }
+}
+
+/// A transfer of one uflop.
+pub fn transfer(from: &Member, to: &Member) -> MsgSend {
+    let coin = Coin { denom: "uflop".to_owned(), amount: "1".to_owned() };
+    MsgSend { from_address: from.address(), to_address: to.address(), amount: vec![coin] }
 }
 
 fn registration(persona: &Persona, address: &str) -> Vec<Any> {

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use prost::Message;
+use proto::cosmos::bank::v1beta1::QuerySupplyOfRequest;
 use serde_json::Value;
+use underbid::client::rpc::Header;
 
 use super::{Error, failed};
 use crate::demo::cast::Cast;
@@ -19,6 +22,24 @@ pub const HEAL_TIMEOUT: Duration = Duration::from_secs(30);
 pub const PATIENCE: Duration = Duration::from_secs(120);
 /// The pause between two looks at what is waited for.
 pub const POLL: Duration = Duration::from_millis(20);
+
+/// Where the application is asked for its time.
+pub const CLOCK_PATH: &str = "/underbid.kernel.v1.Query/Clock";
+/// Where it is asked for its orders.
+pub const ORDERS_PATH: &str = "/underbid.market.v1.Query/Orders";
+const SUPPLY_PATH: &str = "/cosmos.bank.v1beta1.Query/SupplyOf";
+
+/// How long a block may take while the net is attacked, on a busy machine.
+pub const INTERVAL_MAX: Duration = Duration::from_secs(5);
+
+/// How long blocks took.
+#[derive(Clone, Copy, Debug)]
+pub struct Intervals {
+    /// Half of them took no longer.
+    pub median: Duration,
+    /// No block took longer.
+    pub slowest: Duration,
+}
 
 /// What all nets of a run have in common.
 #[derive(Clone, Debug)]
@@ -50,6 +71,8 @@ pub struct Bed {
     pub net: Net,
     /// The first height of the chain.
     pub first_height: u64,
+    /// Whether tenants and bots trade, or else there are only transfers.
+    pub has_market: bool,
     binary: PathBuf,
 }
 
@@ -73,13 +96,20 @@ impl Made {
         Ok(bed)
     }
 
+    /// Starts the validators of a chain that has a market of its own, and transfers without end.
+    pub async fn open_crowded(self) -> Result<Bed, Error> {
+        let mut bed = self.open_quiet().await?;
+        bed.stage.start_transfers()?;
+        Ok(bed)
+    }
+
     /// Starts the validators alone.
     pub async fn open_quiet(self) -> Result<Bed, Error> {
         let Self { net, genesis, binary } = self;
         let net = net.started().await?;
         let stage = Stage::open(&net, &genesis)?;
         let first_height = first_height(&genesis);
-        Ok(Bed { stage, net, first_height, binary })
+        Ok(Bed { stage, net, first_height, has_market: false, binary })
     }
 }
 
@@ -92,6 +122,7 @@ impl Bed {
     /// Lets bots and tenants loose on providers that are registered.
     pub async fn trade(&mut self) -> Result<(), Error> {
         self.stage.start_bots().await?;
+        self.has_market = true;
         Ok(self.stage.start_tenants()?)
     }
 
@@ -116,6 +147,16 @@ impl Bed {
         let before = self.height().await;
         tokio::time::sleep(time).await;
         self.height().await.saturating_sub(before)
+    }
+
+    /// The times between the blocks of these heights, by their headers.
+    pub async fn intervals(&self, first: u64, last: u64) -> Result<Intervals, Error> {
+        let headers = self.net.node(0)?.rpc().headers(first, last).await?;
+        let between = |pair: &[Header]| pair[1].time_ns.saturating_sub(pair[0].time_ns);
+        let mut times: Vec<_> = headers.windows(2).map(between).map(Duration::from_nanos).collect();
+        times.sort_unstable();
+        let slowest = times.last().ok_or_else(|| failed(format!("no blocks from {first} to {last}")))?;
+        Ok(Intervals { median: times[times.len() / 2], slowest: *slowest })
     }
 
     /// What `underbid` prints for this home, when it ends well.
@@ -145,6 +186,23 @@ pub async fn run(program: &Path, home: &Path, arguments: &[&str]) -> Result<Vec<
         return Err(failed(format!("{} {}: {}", program.display(), arguments.join(" "), text.trim())));
     }
     Ok(output.stdout)
+}
+
+/// What the application of a node answers about a height: its time, its orders, and how much FLOP there was. Each block of the
+/// trade changes some of it. (A proof of all would not do: a node has none of heights before its start.)
+pub async fn told_at(node: &Node, height: u64) -> Result<Vec<Vec<u8>>, Error> {
+    node.wait_height(height, PATIENCE).await?;
+    let supply = QuerySupplyOfRequest { denom: "uflop".to_owned() }.encode_to_vec();
+    let questions = [(CLOCK_PATH, Vec::new()), (ORDERS_PATH, Vec::new()), (SUPPLY_PATH, supply)];
+    let mut answers = Vec::new();
+    for (path, data) in questions {
+        let answer = node.rpc().abci_query(path, &data, height, false).await?;
+        if answer.code != 0 || answer.height != height || answer.value.is_empty() {
+            return Err(failed(format!("node{}: {path} at height {height}: {answer:?}", node.index())));
+        }
+        answers.push(answer.value);
+    }
+    Ok(answers)
 }
 
 /// Waits until something is so.

@@ -11,18 +11,29 @@ use sha2::{Digest, Sha256};
 
 use super::bed::{Bed, HEAL_TIMEOUT, PATIENCE};
 use super::{Error, failed};
+use crate::demo::board::Board;
+use crate::demo::stage::transfer;
 use crate::grammar;
 
 /// How many blocks must come after healing.
 const BLOCKS_AFTER_HEALING: u64 = 10;
-/// The memory that CometBFT and the application of one node may hold, in bytes.
-const RESIDENT_BYTES_MAX: (u64, u64) = (900 << 20, 700 << 20);
+/// The memory that CometBFT and the application of one node may ever hold, in bytes.
+const PEAK_BYTES_MAX: (u64, u64) = (900 << 20, 700 << 20);
 /// The disk that one node may use, in bytes: a scenario has some thousand small blocks.
 const DISK_BYTES_MAX: u64 = 1 << 30;
-/// The logs of an application. One that went back a block is called as by two runs, so it begins a second log.
-pub const APP_LOGS: [&str; 2] = ["app.log", "app-before-rollback.log"];
+/// The logs of an application. One that went back is called as by two runs, so it begins another log.
+pub const APP_LOGS: [&str; 4] =
+    ["app.log", "app-before-rollback.log", "app-before-backup.log", "app-ahead.log"];
 /// What in a log tells of a failure that nobody injected.
-const ALARMS: [&str; 4] = ["panicked at", "CONSENSUS FAILURE", "panic: ", "stopping: "];
+const ALARMS: [&str; 7] = [
+    "panicked at",
+    "CONSENSUS FAILURE",
+    "panic: ",
+    "stopping: ",
+    "fatal error: ",
+    "overflowed its stack",
+    "terminate called",
+];
 /// What CometBFT says of the death of its application, which is told by that one's own log if nobody injected it.
 const BEREAVED: [&str; 2] = ["abci.sock", "EOF"];
 
@@ -60,10 +71,10 @@ impl Check {
 
 /// Checks everything on a net that is healed, and stops it.
 pub async fn verify(bed: &mut Bed) -> Vec<Check> {
-    let healed = Check::of("G7", healed(bed).await);
+    let mut checks = vec![Check::of("G7", healed(bed).await), Check::of("G7", trading(bed).await)];
     bed.stage.pause().await;
     let counted = bed.stage.finish().await;
-    let mut checks = vec![healed];
+    let last = *counted.as_ref().unwrap_or(&bed.first_height);
     match counted {
         Err(error) => checks.push(Check::new("G2", false, error.to_string())),
         Ok(height) => {
@@ -74,10 +85,10 @@ pub async fn verify(bed: &mut Bed) -> Vec<Check> {
         }
     }
     checks.push(Check::of("G9", budget(bed)));
-    checks.push(Check::of("G6", alive(bed)));
     bed.net.stop().await;
+    checks.push(Check::of("G6", alive(bed)));
     checks.push(Check::of("G4", books(bed).await));
-    checks.push(Check::of("A1.23", grammar_of(bed)));
+    checks.push(Check::of("A1.23", grammar_of(bed, last)));
     checks.sort_by_key(|check| check.id);
     checks
 }
@@ -85,6 +96,29 @@ pub async fn verify(bed: &mut Bed) -> Vec<Check> {
 async fn healed(bed: &Bed) -> Result<String, Error> {
     let time = bed.wait_blocks(BLOCKS_AFTER_HEALING, HEAL_TIMEOUT).await?;
     Ok(format!("{BLOCKS_AFTER_HEALING} blocks on every validator after {:.1} s", time.as_secs_f64()))
+}
+
+/// Each node takes a transaction, and whoever trades gets on: a market that stands still keeps every other law.
+async fn trading(bed: &Bed) -> Result<String, Error> {
+    let shared = bed.stage.shared();
+    let awards = |board: &Board| {
+        let rounds = board.orders.values().flat_map(|order| &order.rounds);
+        rounds.filter(|round| round.winner.is_some()).count()
+    };
+    let (awards_before, receipts_before) = shared.read(|board| (awards(board), board.receipts.len()));
+    let message = transfer(bed.stage.cast().member("authority")?, bed.stage.cast().member("alice")?);
+    for node in bed.net.validators() {
+        let sent = bed.stage.sender_through("authority", node.index())?.send(&message).await;
+        sent.map_err(|error| failed(format!("a transfer through node{}: {error}", node.index())))?;
+    }
+    let own = bed.net.validators().len();
+    let is_trading = |board: &Board| {
+        let goes_on = if bed.has_market { awards(board) > awards_before } else { true };
+        (goes_on && board.receipts.len() > receipts_before + own).then_some(())
+    };
+    shared.wait("new business", PATIENCE, is_trading).await?;
+    let business = if bed.has_market { "an order was awarded" } else { "others paid on (no market here)" };
+    Ok(format!("a transfer through each of {own} nodes is in a block, and {business}"))
 }
 
 /// Every account and the supply, by the events of all blocks and by the bank.
@@ -121,6 +155,7 @@ async fn once(bed: &Bed) -> Result<String, Error> {
         Some((hash, height)) => {
             Err(failed(format!("{hash} is not at height {height}, as its sender was told")))
         }
+        None if receipts.is_empty() => Err(failed("nobody was told of a transaction")),
         None => Ok(format!("{} transactions, {} with a receipt, each once", applied.len(), receipts.len())),
     }
 }
@@ -161,8 +196,11 @@ async fn replay(bed: &Bed, height: u64) -> Result<String, Error> {
     Ok(format!("a fresh node replayed {height} blocks to the same hash"))
 }
 
+/// By the ends and the logs of all processes, the last orderly end included: the net is stopped.
 fn alive(bed: &Bed) -> Result<String, Error> {
-    bed.net.check()?;
+    if let Some(end) = bed.net.unwanted_ends().first() {
+        return Err(failed(end));
+    }
     for node in bed.net.nodes() {
         for name in APP_LOGS.into_iter().chain(["comet.log"]) {
             let log = read_log(&node.home().join(name))?;
@@ -179,7 +217,7 @@ fn alive(bed: &Bed) -> Result<String, Error> {
 fn budget(bed: &Bed) -> Result<String, Error> {
     let (mut comet_max, mut app_max, mut disk_max) = (0, 0, 0);
     for node in bed.net.nodes() {
-        let (comet, app) = node.resident_bytes();
+        let (comet, app) = node.peak_bytes();
         let disk = disk_bytes(&node.home().join("data"));
         (comet_max, app_max, disk_max) = (comet_max.max(comet), app_max.max(app), disk_max.max(disk));
     }
@@ -190,7 +228,7 @@ fn budget(bed: &Bed) -> Result<String, Error> {
         disk_max >> 20
     );
     let is_within =
-        comet_max <= RESIDENT_BYTES_MAX.0 && app_max <= RESIDENT_BYTES_MAX.1 && disk_max <= DISK_BYTES_MAX;
+        comet_max <= PEAK_BYTES_MAX.0 && app_max <= PEAK_BYTES_MAX.1 && disk_max <= DISK_BYTES_MAX;
     if is_within { Ok(text) } else { Err(failed(text)) }
 }
 
@@ -244,18 +282,25 @@ pub async fn validate(bed: &Bed, document: &Value) -> Result<(), Error> {
     Ok(())
 }
 
-fn grammar_of(bed: &Bed) -> Result<String, Error> {
+/// Every node's recording keeps to the grammar, and holds each block up to the last one that was counted.
+fn grammar_of(bed: &Bed, last: u64) -> Result<String, Error> {
     let mut all = grammar::Tally::default();
+    let blocks = (last + 1).saturating_sub(bed.first_height);
     for node in bed.net.nodes() {
+        let (mut starts, mut commits) = (0, 0);
         for name in APP_LOGS {
             let log = read_log(&node.home().join(name))?;
             let tally = grammar::check(&grammar::read(&log))
                 .map_err(|broken| failed(format!("node{} {name}: {broken}", node.index())))?;
-            all.starts += tally.starts;
+            (starts, commits) = (starts + tally.starts, commits + tally.commits);
             all.inits += tally.inits;
-            all.commits += tally.commits;
             all.proposals += tally.proposals;
         }
+        if starts == 0 || commits < blocks {
+            let found = format!("{starts} starts and {commits} commits are recorded of {blocks} blocks");
+            return Err(failed(format!("node{}: {found}", node.index())));
+        }
+        (all.starts, all.commits) = (all.starts + starts, all.commits + commits);
     }
     let grammar::Tally { starts, inits, commits, proposals } = all;
     Ok(format!(

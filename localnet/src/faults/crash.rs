@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::bed::{Bed, HEAL_TIMEOUT, Made, Options, PATIENCE, wait_until};
+use super::bed::{Bed, CLOCK_PATH, HEAL_TIMEOUT, Made, Options, PATIENCE, told_at, wait_until};
 use super::checks::{Check, seconds};
 use super::{Error, Played, conclude, failed};
 use crate::net::{App, Injection, Net, Node};
 
 /// Where CometBFT ends itself when it is told to: twice at a vote of its own, nine times from a decision to the next height.
 const FAIL_POINTS: u32 = 11;
-/// How soon a block must come after a crash. An idle machine takes less than 5 s, a busy one longer.
+/// How soon a block must come after a crash: what the design wants of an idle machine, and what a busy one must keep.
+const FIRST_BLOCK_WISH: Duration = Duration::from_secs(5);
 const FIRST_BLOCK_MAX: Duration = Duration::from_secs(20);
 /// How many past heights the pruning nodes of C5 keep.
 const SHORT_HISTORY: u64 = 8;
@@ -23,7 +24,7 @@ pub async fn fail_points(options: &Options) -> Result<Played, Error> {
     let bed = Bed::open(options).await?;
     let rounds = if options.is_long { 50 } else { 1 };
     let victim = bed.net.node(3)?;
-    let mut slowest = Duration::ZERO;
+    let mut times = Vec::new();
     for cycle in 0..rounds * FAIL_POINTS {
         let point = cycle % FAIL_POINTS;
         bed.net.stop().await;
@@ -45,21 +46,31 @@ pub async fn fail_points(options: &Options) -> Result<Played, Error> {
         let started = Instant::now();
         recover(victim).await?;
         victim.wait_height(before + 1, PATIENCE).await?;
-        slowest = slowest.max(started.elapsed());
+        times.push(started.elapsed());
     }
-    let detail = format!("{} between the restart and the first new block at the most", seconds(slowest));
+    let slowest = times.iter().max().copied().unwrap_or_default();
+    let slow = times.iter().filter(|time| **time > FIRST_BLOCK_WISH).count();
+    let detail = format!(
+        "{} between the restart and the first new block at the most; {slow} of {} took more than {}",
+        seconds(slowest),
+        times.len(),
+        seconds(FIRST_BLOCK_WISH)
+    );
     let check = Check::new("C1", slowest <= FIRST_BLOCK_MAX, detail);
     conclude(bed, rounds * FAIL_POINTS, vec![check], Vec::new()).await
 }
 
 /// Starts a node whose CometBFT is to end by itself, and waits for that end.
 async fn fall(victim: &Node, point: u32) -> Result<(), Error> {
+    let log = victim.home().join("comet.log");
+    let before = std::fs::metadata(&log).map_err(failed)?.len();
     victim.start_app().await?;
     victim.launch_comet()?;
     victim.expect_end();
     wait_until(&format!("CometBFT ends at point {point}"), PATIENCE, async || !victim.is_running()).await?;
-    let log = std::fs::read_to_string(victim.home().join("comet.log")).map_err(failed)?;
-    if !log.contains(&format!("*** fail-test {point} ***")) {
+    let log = std::fs::read(log).map_err(failed)?;
+    let told = String::from_utf8_lossy(&log[usize::try_from(before).map_err(failed)?..]);
+    if !told.contains(&format!("*** fail-test {point} ***")) {
         return Err(failed(format!("CometBFT ended, but not at point {point}")));
     }
     Ok(())
@@ -106,24 +117,31 @@ async fn kill_in_turn(bed: &Bed, cycles: u32) -> Result<Vec<Check>, Error> {
     Ok(vec![Check::new("C2", ahead == 0 && behind <= 1, detail)])
 }
 
-/// C3.
+/// C3. Asked is for the last height that anybody had: some of the others execute it only afterwards.
 pub async fn kill_all(options: &Options) -> Result<Played, Error> {
     let bed = Bed::open(options).await?;
     let cycles = if options.is_long { 100 } else { 3 };
     for _ in 0..cycles {
         tokio::time::sleep(Duration::from_millis(rand::random_range(500..1_500))).await;
-        let height = bed.net.heights().await.into_iter().flatten().min().unwrap_or_default();
-        let hash = bed.net.app_hash_at(0, height).await?;
+        let heights = bed.net.heights().await.into_iter().flatten().zip(bed.net.validators());
+        let (height, first) = heights.max_by_key(|(height, _)| *height).ok_or_else(|| failed("no node"))?;
+        let told = told_at(first, height).await?;
         bed.net.kill_all();
         bed.net.start_all().await?;
         bed.wait_blocks(2, PATIENCE).await?;
-        for index in 0..bed.net.validators().len() {
-            if bed.net.app_hash_at(index, height).await? != hash {
-                return Err(failed(format!("node{index} has another hash at height {height} than before")));
+        for node in bed.net.validators() {
+            if told_at(node, height).await? != told {
+                let index = node.index();
+                return Err(failed(format!(
+                    "node{index} answers otherwise about height {height} than before"
+                )));
             }
         }
     }
-    conclude(bed, cycles, Vec::new(), Vec::new()).await
+    let detail = format!(
+        "before and after each of {cycles} kills the applications answer alike about the last height before"
+    );
+    conclude(bed, cycles, vec![Check::new("C3", true, detail)], Vec::new()).await
 }
 
 /// C4. Two validators of four can't make a block, so they run the genesis document and wait; they die at that, and later.
@@ -153,7 +171,8 @@ pub async fn before_the_first_commit(options: &Options) -> Result<Played, Error>
         runs.iter().map(Vec::len).min().unwrap_or_default(),
         distinct.len()
     );
-    let check = Check::new("C4", distinct.len() == 1, detail);
+    let is_told = distinct.iter().all(|hash| !hash.is_empty());
+    let check = Check::new("C4", distinct.len() == 1 && is_told, detail);
     conclude(bed, cycles, vec![check], Vec::new()).await
 }
 
@@ -188,9 +207,8 @@ pub async fn while_pruning(options: &Options) -> Result<Played, Error> {
     bed.wait_blocks(2 * SHORT_HISTORY, PATIENCE).await?;
     let rpc = bed.net.node(1)?.rpc();
     let height = rpc.height().await?;
-    let path = "/underbid.kernel.v1.Query/Clock";
-    let kept = rpc.abci_query(path, &[], height - SHORT_HISTORY / 2, false).await?;
-    let pruned = rpc.abci_query(path, &[], height - 3 * SHORT_HISTORY / 2, false).await?;
+    let kept = rpc.abci_query(CLOCK_PATH, &[], height - SHORT_HISTORY / 2, false).await?;
+    let pruned = rpc.abci_query(CLOCK_PATH, &[], height - 3 * SHORT_HISTORY / 2, false).await?;
     let detail = format!("a kept height answers with code {}, a pruned one with {}", kept.code, pruned.code);
     let check = Check::new("C5", kept.code == 0 && pruned.code != 0, detail);
     conclude(bed, cycles, vec![check], Vec::new()).await

@@ -2,12 +2,13 @@
 
 use prost::Message;
 use prost_types::Any;
-use proto::cosmos::bank::v1beta1::MsgSend;
+use proto::cosmos::bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output};
 use proto::cosmos::base::v1beta1::Coin;
 use proto::cosmos::tx::v1beta1::TxRaw;
-use proto::underbid::market::v1::{MsgCreateOrder, MsgTopUp};
-use proto::underbid::provider::v1::{MsgAddStake, MsgUnstake};
-use underbid::client::chain::{self, Gas, SendOptions};
+use proto::underbid::bank::v1::MsgBurn;
+use proto::underbid::market::v1::{MsgCreateBid, MsgCreateOrder, MsgImproveBid, MsgTopUp};
+use proto::underbid::provider::v1::{MsgAddStake, MsgRegisterProvider, MsgUnstake};
+use underbid::client::chain::{self, Client, Gas, SendOptions};
 use underbid::client::rpc::Broadcast;
 use underbid::client::tx::{SignedTx, any};
 
@@ -15,18 +16,25 @@ use super::bed::{Bed, Options, PATIENCE};
 use super::checks::{Check, Code, UNAUTHORIZED, WRONG_SEQUENCE};
 use super::floods::module;
 use super::{Error, Played, conclude};
+use crate::demo::Stage;
+use crate::demo::bot::RECLAIM_S;
+use crate::demo::cast::Member;
 use crate::demo::plot::{self, Fate, Plan};
 use crate::demo::stage::order_message;
 
 // Why else these transactions are refused.
 const TX_DECODE: Code = ("sdk", 2);
+const INSUFFICIENT_FUNDS: Code = ("sdk", 5);
 const INVALID_COINS: Code = ("sdk", 10);
 const INVALID_REQUEST: Code = ("sdk", 18);
+const UNEQUAL: Code = ("bank", 4);
 const SEND_DISABLED: Code = ("bank", 5);
 const COUNT_OUT_OF_RANGE: Code = ("market", 2);
 const RATE_OUT_OF_RANGE: Code = ("market", 3);
 const DURATION_OUT_OF_RANGE: Code = ("market", 9);
-const DEPOSIT_TOO_SMALL: Code = ("market", 12);
+pub(super) const DEPOSIT_TOO_SMALL: Code = ("market", 12);
+const STEP_TOO_SMALL: Code = ("market", 27);
+const STAKE_BELOW_MINIMUM: Code = ("provider", 7);
 /// What CometBFT says of a transaction that it has seen.
 const KNOWN_TRANSACTION: &str = "tx already exists in cache";
 /// The node that has forgotten what it has seen.
@@ -47,7 +55,7 @@ pub async fn signatures(options: &Options) -> Result<Played, Error> {
     let message = MsgSend { from_address: payer.address(), to_address: payee.address(), amount: vec![coin] };
     let messages = vec![any(&message)];
     let good = client.prepare(&[&payer.key], messages.clone(), &SendOptions::default()).await?;
-    let elsewhere = chain::Client::new(client.rpc().clone(), "another-chain");
+    let elsewhere = Client::new(client.rpc().clone(), "another-chain");
     let cases = [
         ("no signature", UNAUTHORIZED, changed(&good, |raw| raw.signatures.clear())),
         ("an empty signature", UNAUTHORIZED, changed(&good, |raw| raw.signatures[0].clear())),
@@ -111,60 +119,158 @@ fn raise(signature: &mut [u8]) {
     }
 }
 
+/// What is to be refused: what it is, with which code, whose it is, and the message.
+type Case<'a> = (&'static str, Code, &'a Member, Any);
+
 /// E4. Amounts that no pool may take, and gifts to pools.
 pub async fn amounts(options: &Options) -> Result<Played, Error> {
     let bed = Bed::open(options).await?;
     // Who sends does not trade, so that no sequence is taken by another transaction; what is a provider's is refused before.
-    let (payer, aurora) = (bed.stage.cast().member("authority")?, bed.stage.cast().member("aurora")?);
-    let (max, more) = (u128::MAX.to_string(), format!("{}0", u128::MAX));
-    let gift = |to: String, denom: &str, amount: &str| {
-        let coin = Coin { denom: denom.to_owned(), amount: amount.to_owned() };
-        any(&MsgSend { from_address: payer.address(), to_address: to, amount: vec![coin] })
+    let payer = bed.stage.cast().member("authority")?;
+    let market = market_cases(&bed.stage, payer).await?;
+    let cases = [bank_cases(&bed.stage, payer)?, market, provider_cases(&bed.stage, payer)?].concat();
+    let mut checks = Vec::new();
+    for ((what, code, signer, message), client) in cases.into_iter().zip(bed.stage.clients().iter().cycle()) {
+        checks.push(refusal("E4", what, code, client, signer, message).await);
+    }
+    let cycles = u32::try_from(checks.len()).unwrap_or(u32::MAX);
+    conclude(bed, cycles, checks, Vec::new()).await
+}
+
+/// 2^128 - 1, and ten times as much.
+fn extremes() -> (String, String) {
+    (u128::MAX.to_string(), format!("{}0", u128::MAX))
+}
+
+fn bank_cases<'a>(stage: &Stage, payer: &'a Member) -> Result<Vec<Case<'a>>, Error> {
+    let other = stage.cast().member("aurora")?.address();
+    let ((max, more), from) = (extremes(), payer.address());
+    let coins = |denom: &str, amount: &str| vec![Coin { denom: denom.to_owned(), amount: amount.to_owned() }];
+    let gift = |to: &str, denom: &str, amount: &str| {
+        let (from_address, to_address) = (from.clone(), to.to_owned());
+        any(&MsgSend { from_address, to_address, amount: coins(denom, amount) })
     };
+    let pool = |name: &str| gift(&module(name), "uflop", "1");
+    let many = |to: &str, given: &str, got: &str| {
+        let inputs = vec![Input { address: from.clone(), coins: coins("uflop", given) }];
+        let output = Output { address: to.to_owned(), coins: coins("uflop", got) };
+        any(&MsgMultiSend { inputs, outputs: vec![output.clone(), output] })
+    };
+    let burn = |denom: &str, amount: &str| {
+        any(&MsgBurn { from_address: from.clone(), amount: coins(denom, amount) })
+    };
+    let cases = [
+        ("a gift to the stake pool", UNAUTHORIZED, pool("stake_pool")),
+        ("a gift to the escrow", UNAUTHORIZED, pool("escrow")),
+        ("a gift to the fee collector", UNAUTHORIZED, pool("fee_collector")),
+        ("a gift to the market's fees", UNAUTHORIZED, pool("market_fees")),
+        ("a gift of CREDIT", SEND_DISABLED, gift(&other, "ucredit", "1")),
+        ("a transfer of 2^128 - 1", INVALID_COINS, gift(&other, "uflop", &max)),
+        ("a transfer beyond 128 bits", INVALID_COINS, gift(&other, "uflop", &more)),
+        ("a transfer of nothing", INVALID_COINS, gift(&other, "uflop", "0")),
+        ("a transfer of less than nothing", INVALID_COINS, gift(&other, "uflop", "-1")),
+        ("two gifts to the stake pool", UNAUTHORIZED, many(&module("stake_pool"), "2", "1")),
+        ("two transfers of 2^128 - 1", INVALID_COINS, many(&other, &max, &max)),
+        ("two transfers of nothing", INVALID_COINS, many(&other, "0", "0")),
+        ("two transfers of more than is given", UNEQUAL, many(&other, "1", "1")),
+        ("a burning of 2^128 - 1", INVALID_COINS, burn("uflop", &max)),
+        ("a burning of nothing", INVALID_COINS, burn("uflop", "0")),
+        ("a burning of more than there is", INSUFFICIENT_FUNDS, burn("uflop", "1000000000000000")),
+        ("a burning of CREDIT", SEND_DISABLED, burn("ucredit", "1")),
+    ];
+    Ok(cases.map(|(what, code, message)| (what, code, payer, message)).into())
+}
+
+/// Two orders are placed for them: one that is served, and one so cheap that only the row itself bids.
+async fn market_cases<'a>(stage: &'a Stage, payer: &'a Member) -> Result<Vec<Case<'a>>, Error> {
+    let ((max, _), [aurora, delta]) = (extremes(), ["aurora", "delta"].map(|name| stage.cast().member(name)));
+    let (aurora, delta) = (aurora?, delta?);
     let plan = plot::plans().remove(0);
-    let order_id = bed.stage.place(&Plan { deposit_s: 3_600, fate: Fate::Served, ..plan.clone() }).await?;
-    let order = order_message(&plan, &payer.address());
+    let long = Plan { deposit_s: 3_600, fate: Fate::Served, ..plan.clone() };
+    let order_id = stage.place(&long).await?;
+    let cheap = Plan { ceiling_hourly: 300_000, window_blocks: 600, ..long };
+    let cheap_id = stage.place(&cheap).await?;
+    let ceiling = cheap.max_unit_rate();
+    let bid = |bidder: &Member, unit_rate: &str| MsgCreateBid {
+        signer: bidder.address(),
+        provider: bidder.address(),
+        order_id: cheap_id,
+        zone: "us/va/ashburn".to_owned(),
+        unit_rate: unit_rate.to_owned(),
+        reclaim_s: RECLAIM_S,
+    };
+    let zone = "fi/uusimaa/helsinki".to_owned();
+    stage.sender("aurora", 0)?.send(&MsgCreateBid { zone, ..bid(aurora, &ceiling.to_string()) }).await?;
+    let improve = |unit_rate: &str| {
+        let (signer, provider, unit_rate) = (aurora.address(), aurora.address(), unit_rate.to_owned());
+        any(&MsgImproveBid { signer, provider, order_id: cheap_id, unit_rate })
+    };
     let order = |change: &dyn Fn(&mut MsgCreateOrder)| {
-        let mut order = order.clone();
+        let mut order = order_message(&plan, &payer.address());
         change(&mut order);
         any(&order)
     };
     let top_up =
         |amount: &str| any(&MsgTopUp { signer: payer.address(), order_id, amount: amount.to_owned() });
+    Ok(vec![
+        ("a bid of 2^128 - 1", INVALID_REQUEST, delta, any(&bid(delta, &max))),
+        ("a bid of nothing", RATE_OUT_OF_RANGE, delta, any(&bid(delta, "0"))),
+        ("a bid above the ceiling", RATE_OUT_OF_RANGE, delta, any(&bid(delta, &(ceiling + 1).to_string()))),
+        ("an improvement to 2^128 - 1", INVALID_REQUEST, aurora, improve(&max)),
+        ("an improvement to nothing", RATE_OUT_OF_RANGE, aurora, improve("0")),
+        ("an improvement by nothing", STEP_TOO_SMALL, aurora, improve(&ceiling.to_string())),
+        ("a deposit of 2^128 - 1", INVALID_REQUEST, payer, order(&|order| order.deposit = max.clone())),
+        ("a deposit of nothing", DEPOSIT_TOO_SMALL, payer, order(&|order| order.deposit = "0".to_owned())),
+        ("a ceiling of 2^128 - 1", INVALID_REQUEST, payer, order(&|order| order.max_unit_rate = max.clone())),
+        (
+            "a ceiling of nothing",
+            RATE_OUT_OF_RANGE,
+            payer,
+            order(&|order| order.max_unit_rate = "0".to_owned()),
+        ),
+        ("2^32 - 1 units", COUNT_OUT_OF_RANGE, payer, order(&|order| order.count = u32::MAX)),
+        ("a duration of 2^32 - 1", DURATION_OUT_OF_RANGE, payer, order(&|order| order.duration_s = u32::MAX)),
+        ("a top-up of 2^128 - 1", INVALID_REQUEST, payer, top_up(&max)),
+        ("a top-up of nothing", DEPOSIT_TOO_SMALL, payer, top_up("0")),
+        ("a top-up of dust", DEPOSIT_TOO_SMALL, payer, top_up("9999")),
+    ])
+}
+
+fn provider_cases<'a>(stage: &'a Stage, payer: &'a Member) -> Result<Vec<Case<'a>>, Error> {
+    let ((max, _), aurora) = (extremes(), stage.cast().member("aurora")?);
+    let register = |stake: &str| {
+        any(&MsgRegisterProvider {
+            owner: payer.address(),
+            endpoints: Vec::new(),
+            encryption_key: vec![1; 32],
+            operators: Vec::new(),
+            stake: stake.to_owned(),
+        })
+    };
     let stake = |amount: &str| any(&MsgAddStake { owner: aurora.address(), amount: amount.to_owned() });
     let unstake = |amount: &str| any(&MsgUnstake { owner: aurora.address(), amount: amount.to_owned() });
-    let cases: Vec<(&str, Code, Any)> = vec![
-        ("a gift to the stake pool", UNAUTHORIZED, gift(module("stake_pool"), "uflop", "1")),
-        ("a gift to the escrow", UNAUTHORIZED, gift(module("escrow"), "uflop", "1")),
-        ("a gift to the fee collector", UNAUTHORIZED, gift(module("fee_collector"), "uflop", "1")),
-        ("a gift of CREDIT", SEND_DISABLED, gift(aurora.address(), "ucredit", "1")),
-        ("a transfer of 2^128 - 1", INVALID_COINS, gift(aurora.address(), "uflop", &max)),
-        ("a transfer beyond 128 bits", INVALID_COINS, gift(aurora.address(), "uflop", &more)),
-        ("a transfer of nothing", INVALID_COINS, gift(aurora.address(), "uflop", "0")),
-        ("a transfer of less than nothing", INVALID_COINS, gift(aurora.address(), "uflop", "-1")),
-        ("a deposit of 2^128 - 1", INVALID_REQUEST, order(&|order| order.deposit = max.clone())),
-        ("a deposit of nothing", DEPOSIT_TOO_SMALL, order(&|order| order.deposit = "0".to_owned())),
-        ("a ceiling of 2^128 - 1", INVALID_REQUEST, order(&|order| order.max_unit_rate = max.clone())),
-        ("a ceiling of nothing", RATE_OUT_OF_RANGE, order(&|order| order.max_unit_rate = "0".to_owned())),
-        ("2^32 - 1 units", COUNT_OUT_OF_RANGE, order(&|order| order.count = u32::MAX)),
-        ("a duration of 2^32 - 1", DURATION_OUT_OF_RANGE, order(&|order| order.duration_s = u32::MAX)),
-        ("a top-up of 2^128 - 1", INVALID_REQUEST, top_up(&max)),
-        ("a top-up of nothing", DEPOSIT_TOO_SMALL, top_up("0")),
-        ("a stake of 2^128 - 1", INVALID_REQUEST, stake(&max)),
-        ("a stake of nothing", INVALID_REQUEST, stake("0")),
-        ("an unstaking of 2^128 - 1", INVALID_REQUEST, unstake(&max)),
-        ("an unstaking of nothing", INVALID_REQUEST, unstake("0")),
-    ];
-    // Without a simulation, which would refuse before the chain is asked.
+    Ok(vec![
+        ("a first stake of 2^128 - 1", INVALID_REQUEST, payer, register(&max)),
+        ("a first stake of nothing", INVALID_REQUEST, payer, register("0")),
+        ("a first stake of dust", STAKE_BELOW_MINIMUM, payer, register("1")),
+        ("a stake of 2^128 - 1", INVALID_REQUEST, aurora, stake(&max)),
+        ("a stake of nothing", INVALID_REQUEST, aurora, stake("0")),
+        ("an unstaking of 2^128 - 1", INVALID_REQUEST, aurora, unstake(&max)),
+        ("an unstaking of nothing", INVALID_REQUEST, aurora, unstake("0")),
+    ])
+}
+
+/// Sends a message that is to be refused. Without a simulation, which would refuse before the chain is asked.
+pub async fn refusal(
+    id: &'static str,
+    what: &str,
+    expected: Code,
+    client: &Client,
+    signer: &Member,
+    message: Any,
+) -> Check {
     let options = SendOptions { gas: Gas::Limit(400_000), ..SendOptions::default() };
-    let mut checks = Vec::new();
-    for ((what, code, message), client) in cases.into_iter().zip(bed.stage.clients().iter().cycle()) {
-        let is_providers = message.type_url.starts_with("/underbid.provider.");
-        let signer = if is_providers { aurora } else { payer };
-        checks.push(refused("E4", what, code, client.send(&[&signer.key], vec![message], &options).await));
-    }
-    let cycles = u32::try_from(checks.len()).unwrap_or(u32::MAX);
-    conclude(bed, cycles, checks, Vec::new()).await
+    refused(id, what, expected, client.send(&[&signer.key], vec![message], &options).await)
 }
 
 /// Whether the chain refused for this reason, and not only some node's ear.

@@ -1,8 +1,9 @@
 //! The links between nodes, to cut, to stall and to slow: a TCP proxy for each node that dials another.
 //!
 //! Both nodes of a pair dial, so each direction of bytes may travel over two connections; what is said of a direction holds
-//! for both. A cut closes the connections and refuses new ones, as a reset would; a stall holds the bytes back and delivers
-//! them afterwards, as TCP does after packets were lost.
+//! for both. A cut of either direction closes the connections and refuses new ones, as a reset would; a stall holds the bytes
+//! of one direction back and delivers them afterwards, as TCP does after packets were lost; a loss drops them and leaves the
+//! other direction alone, until it ends and with it the connection, as after a hole that TCP gave up to fill.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -38,6 +39,8 @@ pub enum Flow {
     },
     /// They wait.
     Stalled,
+    /// They are dropped.
+    Lost,
     /// There is no connection.
     Cut,
 }
@@ -185,8 +188,19 @@ async fn receive(mut from: OwnedReadHalf, chunks: mpsc::Sender<Chunk>) {
 }
 
 async fn deliver(mut to: OwnedWriteHalf, mut chunks: mpsc::Receiver<Chunk>, mut flow: watch::Receiver<Flow>) {
-    while let Some((arrived, chunk)) = chunks.recv().await {
-        let Ok(flow) = flow.wait_for(|flow| *flow != Flow::Stalled).await.map(|flow| *flow) else { return };
+    let mut is_whole = true;
+    loop {
+        let next = tokio::select! {
+            next = chunks.recv() => next,
+            _ = flow.wait_for(|flow| *flow != Flow::Lost), if !is_whole => return,
+        };
+        let Some((arrived, chunk)) = next else { return };
+        let now = flow.wait_for(|flow| *flow != Flow::Stalled).await.map(|flow| *flow);
+        let Ok(flow) = now else { return };
+        if flow == Flow::Lost {
+            is_whole = false;
+            continue;
+        }
         if let Flow::Delayed { mean, jitter } = flow {
             let factor = rand::random_range(-1.0..=1.0);
             let shift = jitter.mul_f64(f64::abs(factor));
@@ -208,7 +222,7 @@ mod tests {
     use super::{Flow, accept};
 
     #[tokio::test]
-    async fn a_stall_holds_one_direction_and_a_cut_ends_both() {
+    async fn a_stall_and_a_loss_hit_one_direction_and_a_cut_ends_both() {
         let (front, back) = (
             TcpListener::bind("127.0.0.1:0").await.unwrap(),
             TcpListener::bind("127.0.0.1:0").await.unwrap(),
@@ -230,6 +244,18 @@ mod tests {
         there.send_replace(Flow::Open);
         dialled.read_exact(&mut byte).await.unwrap();
         assert_eq!(byte, *b"a");
+
+        there.send_replace(Flow::Lost);
+        dialer.write_all(b"c").await.unwrap();
+        dialled.write_all(b"d").await.unwrap();
+        dialer.read_exact(&mut byte).await.unwrap();
+        assert_eq!(byte, *b"d");
+        assert!(dialled.try_read(&mut byte).is_err());
+        // What comes after the hole would not fit what came before it.
+        there.send_replace(Flow::Open);
+        assert_eq!(dialled.read(&mut byte).await.unwrap(), 0);
+        let mut dialer = TcpStream::connect(address).await.unwrap();
+        let (mut dialled, _) = back.accept().await.unwrap();
 
         back_flow.send_replace(Flow::Cut);
         assert_eq!(dialer.read(&mut byte).await.unwrap(), 0);

@@ -4,6 +4,7 @@
 //! tenants and bots trade without end, and an observer that replays the whole chain in the end. [`checks`] says what is
 //! verified; [`bed`] makes the net; [`links`] hurts its connections, [`relay`] its proposals.
 
+mod auctions;
 pub mod bed;
 pub mod checks;
 mod crash;
@@ -66,7 +67,7 @@ pub struct Played {
 }
 
 /// The rows that there are, with what is injected.
-pub const ROWS: [(&str, &str); 20] = [
+pub const ROWS: [(&str, &str); 22] = [
     (
         "C1",
         "CometBFT ends at each of its own crash points (FAIL_TEST_INDEX), half the time with its application",
@@ -76,15 +77,20 @@ pub const ROWS: [(&str, &str); 20] = [
     ("C4", "SIGKILL after InitChain, before the first Commit"),
     ("C5", "SIGKILL of an application that prunes in every block"),
     ("C6", "SIGSTOP of one validator, and of two"),
-    ("N1", "partitions: 3 of 4, 2 and 2, a ring, one way; by cut and by stall"),
+    ("D5", "an application with an older backup of its store, and one that is ahead of its CometBFT"),
+    ("N1", "partitions: 3 of 4, 2 and 2, a ring, one way; by cut or loss, and by stall"),
     ("N2", "every link delays by 200 +/- 50 ms"),
     ("N3", "every link is cut for a second in every two"),
-    ("T2", "other time zones, locales, allocators and processor features"),
+    ("N4", "nodes that are cut off one by one and come back in another order"),
+    ("T2", "other time zones, locales, allocator options and processor features of libc and Go"),
     ("M1", "a flood of garbage, forgeries, gaps in sequences and accounts without money"),
     ("M3", "no, too many, high-s, foreign and repeated signatures"),
-    ("E1", "storms of orders and cancellations, and dust"),
+    ("E1", "storms of orders and cancellations, a full auction with snipes, and dust"),
     ("E2", "10,000 orders that expire in the same second"),
-    ("E4", "gifts to pools, dust and amounts of 128 bits in every message that takes one"),
+    (
+        "E4",
+        "gifts to pools, dust and amounts of 128 bits in every message by which anyone moves or promises money",
+    ),
     ("Q1", "questions for the largest pages, and subscribers that never read"),
     ("R1", "an application in a control group with 100, 70, 50 and 30 % of its memory"),
     ("U1", "a restart of each node in turn, and a rollback of one block"),
@@ -124,9 +130,11 @@ async fn play_row(options: &Options, id: &str) -> Result<Played, Error> {
         "C4" => crash::before_the_first_commit(options).await,
         "C5" => crash::while_pruning(options).await,
         "C6" => crash::pauses(options).await,
+        "D5" => upgrades::older_backups(options).await,
         "N1" => partition::partitions(options).await,
         "N2" => partition::slow_links(options).await,
         "N3" => partition::flapping_links(options).await,
+        "N4" => partition::swizzles(options).await,
         "T2" => partition::surroundings(options).await,
         "M1" => floods::mempool(options).await,
         "M3" => edges::signatures(options).await,

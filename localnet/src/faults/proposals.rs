@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::net::UnixListener;
 
-use super::bed::{Bed, Made, Options, PATIENCE, wait_until};
+use super::bed::{Bed, INTERVAL_MAX, Made, Options, PATIENCE, wait_until};
 use super::checks::{Check, Code, UNAUTHORIZED, WRONG_SEQUENCE};
 use super::relay::{LIES, Liar, Lie, relay};
 use super::{Error, Played, conclude, failed};
@@ -28,10 +28,12 @@ pub async fn lies(options: &Options) -> Result<Played, Error> {
         ..Injection::default()
     });
     let bed = made.open().await?;
+    let first = bed.height().await;
     let rounds: u32 = if options.is_long { 50 } else { 3 };
     let enough = LIES.len() * usize::try_from(rounds).map_err(failed)?;
     wait_until("the liar has told every lie", PATIENCE * rounds, async || liar.told().len() >= enough)
         .await?;
+    let intervals = bed.intervals(first, bed.height().await).await?;
     // The honest ones go on, and the liar as one of them.
     node.stop().await;
     node.inject(Injection::default());
@@ -53,6 +55,11 @@ pub async fn lies(options: &Options) -> Result<Played, Error> {
     let unfit = told.iter().filter(|(lie, _)| matches!(lie, Lie::Garbage | Lie::MaxGas)).count();
     let detail = format!("the validators voted {refused} times against the {unfit} proposals that are unfit");
     checks.push(Check::new("B5", refused >= unfit, detail));
+    let detail = format!(
+        "half of the blocks took at most {:.2?} meanwhile, the slowest took {:.2?}",
+        intervals.median, intervals.slowest
+    );
+    checks.push(Check::new("B5", intervals.slowest <= INTERVAL_MAX, detail));
     let cycles = u32::try_from(told.len()).unwrap_or(u32::MAX);
     conclude(bed, cycles, checks, Vec::new()).await
 }

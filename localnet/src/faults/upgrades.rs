@@ -1,12 +1,14 @@
-//! Nodes and chains that are replaced on purpose: U1, U2.
+//! Nodes and chains that are replaced on purpose: D5, U1, U2.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::bed::{Bed, HEAL_TIMEOUT, Made, Options, run};
-use super::checks::{APP_LOGS, Check, exported_height, seconds, validate};
+use super::bed::{Bed, HEAL_TIMEOUT, Made, Options, PATIENCE, run, told_at};
+use super::checks::{APP_LOGS, Check, exported_height, seconds, validate, verify};
 use super::{Error, Played, conclude, failed};
+use crate::net::{self, Node};
 
 /// U1, as far as there is one version of the rules: every node restarted in turn, and one that goes back a block.
 pub async fn restarts(options: &Options) -> Result<Played, Error> {
@@ -23,8 +25,7 @@ pub async fn restarts(options: &Options) -> Result<Played, Error> {
     }
     let node = bed.net.node(2)?;
     node.stop().await;
-    let [log, log_before] = APP_LOGS.map(|name| node.home().join(name));
-    std::fs::rename(log, log_before).map_err(failed)?;
+    put_log_away(node, 1)?;
     let before = exported_height(&bed.export(node, None).await?);
     run(&bed.net.manifest().comet, node.home(), &["rollback"]).await?;
     bed.underbid(node.home(), &["rollback"]).await?;
@@ -41,7 +42,86 @@ pub async fn restarts(options: &Options) -> Result<Played, Error> {
     conclude(bed, rounds * 4 + 1, vec![check], findings).await
 }
 
-/// U2. The state of one chain becomes the genesis of another, with its orders, leases and money.
+/// Lets the application of a node that is stopped begin another log.
+fn put_log_away(node: &Node, place: usize) -> Result<(), Error> {
+    let [log, other] = [APP_LOGS[0], APP_LOGS[place]].map(|name| node.home().join(name));
+    std::fs::rename(log, other).map_err(failed)
+}
+
+/// D5. One application goes on with an older backup of its store. Then its CometBFT has gone back further than it has.
+pub async fn older_backups(options: &Options) -> Result<Played, Error> {
+    let bed = Bed::open(options).await?;
+    let node = bed.net.node(2)?;
+    let behind = restore(&bed, node, if options.is_long { 1_000 } else { 60 }).await?;
+    let ahead = outrun(&bed, node).await?;
+    conclude(bed, 2, vec![behind, ahead], Vec::new()).await
+}
+
+async fn restore(bed: &Bed, node: &Node, blocks: u64) -> Result<Check, Error> {
+    let [store, backup] = ["data/application", "backup"].map(|name| node.home().join(name));
+    node.stop().await;
+    copy(&store, &backup).map_err(failed)?;
+    node.start().await?;
+    bed.wait_blocks(blocks, PATIENCE).await?;
+    node.stop().await;
+    let before = exported_height(&bed.export(node, None).await?);
+    std::fs::remove_dir_all(&store).map_err(failed)?;
+    std::fs::rename(&backup, &store).map_err(failed)?;
+    let kept = exported_height(&bed.export(node, None).await?);
+    put_log_away(node, 2)?;
+    node.start().await?;
+    node.wait_height(bed.height().await.max(before + 1), HEAL_TIMEOUT).await?;
+    let is_same = told_at(node, before).await? == told_at(bed.net.node(0)?, before).await?
+        && bed.net.app_hash_at(2, before).await? == bed.net.app_hash_at(0, before).await?;
+    let detail = format!(
+        "a store of height {kept} under a CometBFT of {before} was replayed to the same answers and hash"
+    );
+    Ok(Check::new("D5", kept + blocks <= before && is_same, detail))
+}
+
+async fn outrun(bed: &Bed, node: &Node) -> Result<Check, Error> {
+    node.stop().await;
+    put_log_away(node, 1)?;
+    let mut app = exported_height(&bed.export(node, None).await?);
+    // CometBFT may have one block more than it has executed, which goes first.
+    let comet = &bed.net.manifest().comet;
+    run(comet, node.home(), &["rollback", "--hard"]).await?;
+    let told = run(comet, node.home(), &["rollback", "--hard"]).await?;
+    let told = String::from_utf8_lossy(&told);
+    let core = told.split_whitespace().find_map(|word| word.parse().ok());
+    let core: u64 = core.ok_or_else(|| failed(format!("no height in {told}")))?;
+    let refusal = match node.start().await {
+        Ok(()) => "it started".to_owned(),
+        Err(net::Error::Died(death)) => death.log_tail,
+        Err(error) => return Err(error.into()),
+    };
+    node.take_death();
+    let expected = format!("app block height ({app}) is higher than core ({core})");
+    let detail = format!("with its application ahead CometBFT refuses to start: {expected}");
+    let check = if refusal.contains(&expected) { (true, detail) } else { (false, refusal) };
+    node.stop().await;
+    put_log_away(node, 3)?;
+    while app > core {
+        bed.underbid(node.home(), &["rollback"]).await?;
+        app = exported_height(&bed.export(node, None).await?);
+    }
+    node.start().await?;
+    node.wait_height(bed.height().await, HEAL_TIMEOUT).await?;
+    Ok(Check::new("D5", check.0, check.1))
+}
+
+/// Copies a directory.
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() { copy(&from, &to)? } else { std::fs::copy(&from, &to).map(drop)? }
+    }
+    Ok(())
+}
+
+/// U2. The first chain is held to the laws before it ends. The state of one chain becomes the genesis of another, with its orders, leases and money.
 pub async fn export_and_import(options: &Options) -> Result<Played, Error> {
     let mut bed = Bed::open(options).await?;
     bed.stage
@@ -51,8 +131,7 @@ pub async fn export_and_import(options: &Options) -> Result<Played, Error> {
             started.min()
         })
         .await?;
-    bed.stage.pause().await;
-    bed.net.stop().await;
+    let before = verify(&mut bed).await;
     let node = bed.net.node(0)?;
     let exported = bed.export(node, None).await?;
     validate(&bed, &exported).await?;
@@ -67,8 +146,11 @@ pub async fn export_and_import(options: &Options) -> Result<Played, Error> {
     let first_height = second.net.node(0)?.rpc().status().await?.earliest_height;
     let detail =
         format!("a chain with the {kept} accounts of height {height} begins at {first_height} and trades on");
-    let check = Check::new("U2", first_height == height + 1, detail);
-    conclude(second, 1, vec![check], Vec::new()).await
+    let mut checks = vec![Check::new("U2", first_height == height + 1, detail)];
+    checks.extend(
+        before.into_iter().map(|check| Check { detail: format!("before: {}", check.detail), ..check }),
+    );
+    conclude(second, 1, checks, Vec::new()).await
 }
 
 /// The genesis document of the next chain: CometBFT's part of the old one, and the state that was exported.

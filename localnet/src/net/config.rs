@@ -191,7 +191,7 @@ peer_gossip_sleep_duration = {gossip}
 discard_abci_responses = false
 
 [tx_index]
-# `kv` lets a client find its transaction by hash; it costs about a third of the throughput under full load.
+# `kv` lets a client find its transaction by hash; it costs about a fifth of the throughput under full load.
 indexer = {indexer}
 "#
         )

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
+use super::lock::DirLock;
 use super::{Error, Net, POLL};
 
 /// The longest request or answer; a status of nineteen nodes has a few kilobytes.
@@ -109,7 +110,7 @@ impl Control {
     pub fn open(dir: &Path) -> Result<Self, Error> {
         let path = socket_path(dir);
         let failed = |error: std::io::Error| Error::Control { path: path.clone(), reason: error.to_string() };
-        // A net owns its ports before it gets here, so a socket that is there belongs to nobody alive.
+        // A net holds the lock of its directory, so a socket that is there belongs to nobody alive.
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
@@ -163,18 +164,21 @@ pub async fn send(dir: &Path, request: &Request) -> Result<Answer, Error> {
     match exchange.await {
         Ok(Answer::Failed { reason }) => Err(failed(reason)),
         Ok(answer) => Ok(answer),
+        Err(_) if DirLock::is_held(dir) => Err(failed(
+            "the net that runs here takes no commands: it starts, stops, or plays the demo; Ctrl-C ends it where it was started"
+                .to_owned(),
+        )),
         Err(error) => Err(failed(format!("no net runs here: {error}"))),
     }
 }
 
-/// Waits until the net that ran in `dir` has stopped, after a [`Request::Down`].
+/// Waits until the net that ran in `dir` has stopped and left it to the next, after a [`Request::Down`].
 pub async fn wait_until_down(dir: &Path) -> Result<(), Error> {
-    let path = socket_path(dir);
     let deadline = Instant::now() + DOWN_TIMEOUT;
-    while path.exists() {
+    while DirLock::is_held(dir) {
         if Instant::now() >= deadline {
             return Err(Error::Control {
-                path,
+                path: socket_path(dir),
                 reason: format!("the net did not stop within {DOWN_TIMEOUT:?}"),
             });
         }

@@ -1,8 +1,10 @@
 //! The files of a net: keys, genesis, configuration, and the manifest that describes it.
 
+use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +18,8 @@ use super::ports::PortBlock;
 use super::{App, Error, NodePorts, Spec};
 
 const MANIFEST: &str = "net.json";
+/// What a directory's name ends with while the net in it is not complete yet, or not any more.
+const UNFINISHED: &str = "unfinished";
 const MANIFEST_VERSION: u32 = 2;
 /// The release line whose blocks, messages and settings this net is made for.
 const COMET_VERSION: &str = "0.38.";
@@ -76,28 +80,67 @@ pub fn node_dir(dir: &Path, index: usize) -> PathBuf {
     dir.join(format!("node{index}"))
 }
 
-/// Writes all files of a new net, or none.
-pub fn create(spec: &Spec, ports: &PortBlock) -> Result<Manifest, Error> {
-    make_private_dir(&spec.dir)?;
-    if read_dir_is_some(&spec.dir)? {
-        return Err(Error::DirNotEmpty { dir: spec.dir.clone() });
+/// Makes what is above a directory.
+pub fn make_parent(dir: &Path) -> Result<(), Error> {
+    let whole = std::path::absolute(dir).map_err(|source| Error::File { path: dir.to_owned(), source })?;
+    whole.parent().map_or(Ok(()), make_private_dir)
+}
+
+/// The directory, which may not exist, by its one absolute name, whatever it was called.
+pub fn resolve(dir: &Path) -> Result<PathBuf, Error> {
+    let failed = |source| Error::File { path: dir.to_owned(), source };
+    match std::fs::canonicalize(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        found => return found.map_err(failed),
     }
-    write_net(spec, ports).inspect_err(|_| {
-        if let Err(error) = std::fs::remove_dir_all(&spec.dir) {
-            tracing::warn!(dir = %spec.dir.display(), %error, "the unfinished net could not be removed");
+    let whole = std::path::absolute(dir).map_err(failed)?;
+    let (Some(parent), Some(name)) = (whole.parent(), whole.file_name()) else {
+        return Err(failed(ErrorKind::InvalidFilename.into()));
+    };
+    Ok(std::fs::canonicalize(parent).map_err(failed)?.join(name))
+}
+
+/// The path next to a directory's that has `suffix` after a dot.
+pub fn beside(dir: &Path, suffix: &str) -> Result<PathBuf, Error> {
+    let name = dir.file_name();
+    let mut name = name
+        .map(OsStr::to_owned)
+        .ok_or_else(|| Error::File { path: dir.to_owned(), source: ErrorKind::InvalidFilename.into() })?;
+    name.push(".");
+    name.push(suffix);
+    Ok(dir.with_file_name(name))
+}
+
+/// Writes all files of a new net into `dir`, a resolved path, or none. They get there by one renaming, so that a creation
+/// that was interrupted is in nobody's way.
+pub fn create(spec: &Spec, dir: &Path, ports: &PortBlock) -> Result<Manifest, Error> {
+    if has_entries(dir)? {
+        return Err(Error::DirNotEmpty { dir: dir.to_owned() });
+    }
+    if std::env::current_dir().is_ok_and(|current| current.starts_with(dir)) {
+        return Err(Error::WorkingDir { dir: dir.to_owned() });
+    }
+    let unfinished = beside(dir, UNFINISHED)?;
+    remove_all(&unfinished)?;
+    let put_in_place = |manifest| {
+        std::fs::rename(&unfinished, dir).map_err(|source| Error::File { path: dir.to_owned(), source })?;
+        Ok(manifest)
+    };
+    write_net(spec, &unfinished, ports).and_then(put_in_place).inspect_err(|_| {
+        if let Err(error) = remove_all(&unfinished) {
+            tracing::warn!(%error, "the unfinished net could not be removed");
         }
     })
 }
 
-/// The manifest is written last, so that a directory with one is complete.
-fn write_net(spec: &Spec, ports: &PortBlock) -> Result<Manifest, Error> {
+fn write_net(spec: &Spec, dir: &Path, ports: &PortBlock) -> Result<Manifest, Error> {
     let mut nodes = Vec::new();
     for index in 0..spec.validators + spec.observers {
-        nodes.push(init_node(spec, index, ports.node(index))?);
+        nodes.push(init_node(&spec.comet, &node_dir(dir, index), ports.node(index))?);
     }
-    let genesis = complete_genesis(spec, &nodes)?;
+    let genesis = complete_genesis(spec, dir, &nodes)?;
     for (index, node) in nodes.iter().enumerate() {
-        let home = node_dir(&spec.dir, index);
+        let home = node_dir(dir, index);
         write(&home.join("config/genesis.json"), &pretty(&genesis))?;
         write(&home.join("config/config.toml"), &render_config(spec, &nodes, index, node))?;
         if matches!(spec.app, App::Underbid { .. }) {
@@ -122,16 +165,31 @@ fn write_net(spec: &Spec, ports: &PortBlock) -> Result<Manifest, Error> {
         validators: spec.validators,
         nodes,
     };
-    write(&spec.dir.join(MANIFEST), &pretty(&json!(manifest)))?;
+    write(&dir.join(MANIFEST), &pretty(&json!(manifest)))?;
     Ok(manifest)
 }
 
-/// Removes the net in `dir`, if one is there. A directory without a manifest is left alone.
+/// Whether the directory of a net is there.
+pub fn is_net(dir: &Path) -> bool {
+    dir.join(MANIFEST).exists()
+}
+
+/// Removes the net in `dir`, a resolved path. It is moved out of the way first: what an interruption leaves of it is removed
+/// by the next creation.
 pub fn remove(dir: &Path) -> Result<(), Error> {
-    if !dir.join(MANIFEST).exists() {
-        return Ok(());
+    let unfinished = beside(dir, UNFINISHED)?;
+    remove_all(&unfinished)?;
+    std::fs::rename(dir, &unfinished).map_err(|source| Error::File { path: dir.to_owned(), source })?;
+    remove_all(&unfinished)
+}
+
+fn remove_all(dir: &Path) -> Result<(), Error> {
+    match std::fs::remove_dir_all(dir) {
+        Err(source) if source.kind() != ErrorKind::NotFound => {
+            Err(Error::File { path: dir.to_owned(), source })
+        }
+        _ => Ok(()),
     }
-    std::fs::remove_dir_all(dir).map_err(|source| Error::File { path: dir.to_owned(), source })
 }
 
 /// A directory of its own for nets that nobody needs afterwards; all that is in it is removed with it.
@@ -190,9 +248,13 @@ impl Drop for TemporaryDir {
     }
 }
 
-/// Where CometBFT is: in the path, or where `go install` puts it.
+/// Where CometBFT is: where `localnet/setup` installs it, below the working directory or in the workspace that this was
+/// built in, which comes first as in the Makefile's path; or in the path, or where `go install` puts it.
 pub fn find_comet() -> PathBuf {
-    let mut dirs: Vec<PathBuf> = std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect();
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let roots = std::env::current_dir().into_iter().chain(workspace.map(Path::to_owned));
+    let mut dirs: Vec<PathBuf> = roots.map(|root| root.join(".cache/bin")).collect();
+    dirs.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
     dirs.extend(std::env::var_os("GOBIN").map(PathBuf::from));
     dirs.extend(std::env::var_os("GOPATH").map(|path| Path::new(&path).join("bin")));
     dirs.extend(std::env::home_dir().map(|home| home.join("go/bin")));
@@ -226,28 +288,36 @@ pub fn check_comet(program: &Path) -> Result<(), Error> {
 }
 
 fn run_comet(program: &Path, arguments: &[&str]) -> Result<String, Error> {
-    let failed = |reason: String| Error::Comet { program: program.to_owned(), reason };
-    let output = Command::new(program).args(arguments).output().map_err(|error| failed(error.to_string()))?;
+    let failed = |reason: String| Error::CometFailed {
+        program: program.to_owned(),
+        arguments: arguments.join(" "),
+        reason,
+    };
+    // In a process group of its own: Ctrl-C in the terminal is for us, who end when the child has.
+    let output = Command::new(program).args(arguments).process_group(0).output();
+    let output = output.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => Error::Comet { program: program.to_owned(), reason: error.to_string() },
+        _ => failed(error.to_string()),
+    })?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(failed(format!("`{}` failed: {text}", arguments.join(" "))));
+        return Err(failed(format!("{}: {text}", output.status)));
     }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn init_node(spec: &Spec, index: usize, ports: NodePorts) -> Result<NodeIdentity, Error> {
-    let home = node_dir(&spec.dir, index);
-    make_private_dir(&home)?;
+fn init_node(comet: &Path, home: &Path, ports: NodePorts) -> Result<NodeIdentity, Error> {
+    make_private_dir(home)?;
     let home_text = home.display().to_string();
-    run_comet(&spec.comet, &["init", "--home", &home_text])?;
-    let node_id = run_comet(&spec.comet, &["show-node-id", "--home", &home_text])?;
+    run_comet(comet, &["init", "--home", &home_text])?;
+    let node_id = run_comet(comet, &["show-node-id", "--home", &home_text])?;
     let key = read_json(&home.join("config/priv_validator_key.json"))?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (address, public_key) = (text(&key["address"]), text(&key["pub_key"]["value"]));
     Ok(NodeIdentity { node_id, address, public_key, ports })
 }
 
-fn complete_genesis(spec: &Spec, nodes: &[NodeIdentity]) -> Result<Value, Error> {
+fn complete_genesis(spec: &Spec, dir: &Path, nodes: &[NodeIdentity]) -> Result<Value, Error> {
     let mut genesis = spec.genesis.clone();
     let document =
         genesis.as_object_mut().ok_or(Error::Genesis { reason: "expected a JSON object".to_owned() })?;
@@ -268,7 +338,7 @@ fn complete_genesis(spec: &Spec, nodes: &[NodeIdentity]) -> Result<Value, Error>
     );
     if !document.contains_key("genesis_time") {
         // `cometbft init` has just written a genesis of its own with the time of now.
-        let written = read_json(&node_dir(&spec.dir, 0).join("config/genesis.json"))?;
+        let written = read_json(&node_dir(dir, 0).join("config/genesis.json"))?;
         document.insert("genesis_time".to_owned(), written["genesis_time"].clone());
     }
     Ok(genesis)
@@ -303,10 +373,12 @@ fn make_private_dir(path: &Path) -> Result<(), Error> {
     made.map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
-fn read_dir_is_some(path: &Path) -> Result<bool, Error> {
-    let mut entries =
-        std::fs::read_dir(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
-    Ok(entries.next().is_some())
+fn has_entries(path: &Path) -> Result<bool, Error> {
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(Error::File { path: path.to_owned(), source }),
+    }
 }
 
 /// A program's path from anywhere; a bare name is looked up in `PATH` and stays.

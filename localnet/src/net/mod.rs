@@ -2,6 +2,8 @@
 //! without a vote.
 //!
 //! ```text
+//! DIR.lock            held by who makes, runs or removes the net: one process at a time
+//! DIR.unfinished/     a net that is being made or removed, or what an interruption left of that; nobody needs it
 //! DIR/net.json        what the net is: read back by `Net::open`, and by anyone who wants the addresses
 //! DIR/control.sock    where a running `localnet up` takes commands
 //! DIR/nodeI/          the home of both processes of node I, and the directory they run in: config/, data/,
@@ -14,6 +16,7 @@
 mod config;
 pub mod control;
 mod home;
+mod lock;
 mod node;
 mod ports;
 mod process;
@@ -32,9 +35,10 @@ use underbid::client::rpc;
 pub use config::Timing;
 pub use home::{Manifest, NodeIdentity, TemporaryDir, find_comet, find_underbid, read_genesis};
 pub use node::{Injection, Node};
-pub use ports::{NODES_MAX, NodePorts};
+pub use ports::{NODES_MAX, NodePorts, PORT_BASE_DEFAULT};
 pub use process::{Death, cpu_time_of};
 
+use lock::DirLock;
 use ports::PortBlock;
 
 /// The pause between two looks at a net that is waited for.
@@ -50,6 +54,18 @@ pub enum Error {
     /// There is something in the directory already.
     #[error("{}: the directory is not empty; expected a new one, or the directory of a net to open", dir.display())]
     DirNotEmpty {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// Somebody makes, runs or removes a net in the directory.
+    #[error("a net runs in {0}: stop it with Ctrl-C where it was started or with `localnet down --dir {0}`, or name another directory", dir.display())]
+    Running {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The directory is the working directory or above it, and a new net's takes its place.
+    #[error("{}: the working directory is not replaced; expected another one for the net", dir.display())]
+    WorkingDir {
         /// The directory.
         dir: PathBuf,
     },
@@ -89,7 +105,7 @@ pub enum Error {
     #[error("no free block of ports between 20000 and 32000 on 127.0.0.1")]
     NoPorts,
     /// The net's own ports are in use.
-    #[error("ports from {base} on are taken: is this net running already?")]
+    #[error("the net's ports, from {base} on, are taken by other programs")]
     PortsTaken {
         /// The first port of the block.
         base: u16,
@@ -118,6 +134,16 @@ pub enum Error {
         /// The program.
         program: PathBuf,
         /// What is wrong.
+        reason: String,
+    },
+    /// CometBFT could not do what it was asked to.
+    #[error("{} {arguments}: {reason}", program.display())]
+    CometFailed {
+        /// The program.
+        program: PathBuf,
+        /// Its arguments.
+        arguments: String,
+        /// What it said.
         reason: String,
     },
     /// A process ended without being asked to.
@@ -235,6 +261,8 @@ pub struct Net {
     manifest: Arc<Manifest>,
     nodes: Vec<Arc<Node>>,
     _ports: PortBlock,
+    // Declared last to be dropped last: the directory is ours until its processes are gone.
+    _lock: DirLock,
 }
 
 impl Net {
@@ -251,26 +279,31 @@ impl Net {
             return Err(Error::Nodes { validators, observers });
         }
         home::check_comet(&spec.comet)?;
+        home::make_parent(&spec.dir)?;
+        let dir = home::resolve(&spec.dir)?;
+        let lock = DirLock::take(&dir)?;
         let ports = PortBlock::take(nodes, spec.port_base)?;
-        let manifest = home::create(&spec, &ports)?;
-        Self::assemble(&spec.dir, manifest, ports)
+        let manifest = home::create(&spec, &dir, &ports)?;
+        Ok(Self::assemble(dir, manifest, ports, lock))
     }
 
     /// Starts the net that was made in `dir` before, where it left off and with the same addresses.
     pub async fn open(dir: &Path) -> Result<Self, Error> {
-        let manifest = Manifest::read(dir)?;
+        // No lock is left beside a directory that has no net.
+        Manifest::read(dir)?;
+        let dir = home::resolve(dir)?;
+        let lock = DirLock::take(&dir)?;
+        let manifest = Manifest::read(&dir)?;
         home::check_comet(&manifest.comet)?;
         let ports = PortBlock::retake(manifest.port_base, manifest.nodes.len()).await?;
-        Self::assemble(dir, manifest, ports)?.started().await
+        Self::assemble(dir, manifest, ports, lock).started().await
     }
 
-    fn assemble(dir: &Path, manifest: Manifest, ports: PortBlock) -> Result<Self, Error> {
-        let dir =
-            std::fs::canonicalize(dir).map_err(|source| Error::File { path: dir.to_owned(), source })?;
+    fn assemble(dir: PathBuf, manifest: Manifest, ports: PortBlock, lock: DirLock) -> Self {
         let manifest = Arc::new(manifest);
         let node = |index| Arc::new(Node::new(index, &dir, &manifest, ports.node(index)));
         let nodes = (0..manifest.nodes.len()).map(node).collect();
-        Ok(Self { nodes, dir, manifest, _ports: ports })
+        Self { nodes, dir, manifest, _ports: ports, _lock: lock }
     }
 
     /// Starts the validators and waits until each has committed the first block.
@@ -305,7 +338,12 @@ impl Net {
 
     /// Removes the net that was made in `dir`. A directory without one is left alone.
     pub fn remove(dir: &Path) -> Result<(), Error> {
-        home::remove(dir)
+        if !home::is_net(dir) {
+            return Ok(());
+        }
+        let dir = home::resolve(dir)?;
+        let _lock = DirLock::take(&dir)?;
+        home::remove(&dir)
     }
 
     /// The net's directory, absolute.
@@ -367,6 +405,12 @@ impl Net {
     pub fn check(&self) -> Result<(), Error> {
         let death = self.nodes.iter().find_map(|node| node.death());
         death.map_or(Ok(()), |death| Err(Error::Died(Box::new(death))))
+    }
+
+    /// What went wrong with the end of a process so far, a line each: it was not asked to end, or it was and had to be
+    /// killed. Complete after [`Net::stop`]; without what [`Node::take_death`] was told.
+    pub fn unwanted_ends(&self) -> Vec<String> {
+        self.nodes.iter().flat_map(|node| node.unwanted_ends()).collect()
     }
 
     /// Waits until a process ends that was not asked to.

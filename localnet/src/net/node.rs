@@ -44,6 +44,7 @@ pub struct Node {
     processes: Mutex<Processes>,
     injection: Mutex<Injection>,
     is_paused: AtomicBool,
+    unwanted_ends: Arc<Mutex<Vec<String>>>,
 }
 
 #[derive(Default)]
@@ -82,6 +83,7 @@ impl Node {
             processes: Mutex::default(),
             injection: Mutex::default(),
             is_paused: AtomicBool::new(false),
+            unwanted_ends: Arc::default(),
         }
     }
 
@@ -124,9 +126,22 @@ impl Node {
 
     /// The end of one of its processes that nobody asked for.
     pub fn death(&self) -> Option<Death> {
+        self.lock().death()
+    }
+
+    /// The same for a caller who provoked that end: it counts as wanted from now on.
+    pub fn take_death(&self) -> Option<Death> {
         let processes = self.lock();
-        // CometBFT ends itself when its application dies, so the application's death is the one to show.
-        [&processes.app, &processes.comet].into_iter().flatten().find_map(Process::death)
+        let death = processes.death()?;
+        processes.iter().for_each(Process::forgive);
+        Some(death)
+    }
+
+    /// What ended so far though nobody asked for it, and what was asked and had to be killed; a line each.
+    pub(super) fn unwanted_ends(&self) -> Vec<String> {
+        let mut ends = lock(&self.unwanted_ends).clone();
+        ends.extend(self.death().map(|death| death.summary()));
+        ends
     }
 
     /// The process ids of CometBFT and of the application, which may have ended: to pause them, or to hurt them.
@@ -142,6 +157,11 @@ impl Node {
     /// The memory that CometBFT and the application hold, in bytes.
     pub fn resident_bytes(&self) -> (u64, u64) {
         self.measure(Process::resident_bytes)
+    }
+
+    /// The most memory that CometBFT and the application have held since they were started, in bytes.
+    pub fn peak_bytes(&self) -> (u64, u64) {
+        self.measure(Process::peak_bytes)
     }
 
     fn measure<T: Default>(&self, measure: impl Fn(&Process) -> T) -> (T, T) {
@@ -163,8 +183,8 @@ impl Node {
     /// Starts the application alone, if it is not in CometBFT's process; one that runs is killed.
     pub async fn start_app(&self) -> Result<(), Error> {
         let Some(launch) = self.app_launch() else { return Ok(()) };
-        let killed = self.lock().app.take();
-        drop(killed);
+        let replaced = self.lock().app.take();
+        self.bury(replaced);
         remove_file_if_there(&self.home.join(ABCI_SOCKET))?;
         let app = Process::start(launch)?;
         self.lock().app = Some(app);
@@ -179,20 +199,26 @@ impl Node {
 
     /// The same without waiting for the RPC.
     pub fn launch_comet(&self) -> Result<(), Error> {
-        let killed = self.lock().comet.take();
-        drop(killed);
+        let replaced = self.lock().comet.take();
+        self.bury(replaced);
         let comet = Process::start(self.comet_launch())?;
         self.lock().comet = Some(comet);
         Ok(())
     }
 
+    /// Kills a process, if there is one, and keeps in mind that it had died before.
+    fn bury(&self, process: Option<Process>) {
+        let death = process.and_then(|process| process.death());
+        lock(&self.unwanted_ends).extend(death.map(|death| death.summary()));
+    }
+
     /// What its processes are given from their next start on.
     pub fn inject(&self, injection: Injection) {
-        *self.injection.lock().unwrap_or_else(PoisonError::into_inner) = injection;
+        *lock(&self.injection) = injection;
     }
 
     fn injection(&self) -> Injection {
-        self.injection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.injection).clone()
     }
 
     /// Stops both processes where they are, with SIGSTOP.
@@ -227,17 +253,11 @@ impl Node {
 
     /// Takes the processes out and ends them; the future does not borrow the node.
     pub(super) fn stop_detached(&self) -> impl Future<Output = ()> + Send + use<> {
-        let Processes { comet, app } = std::mem::take(&mut *self.lock());
+        let processes = std::mem::take(&mut *self.lock());
+        let unwanted_ends = Arc::clone(&self.unwanted_ends);
         let stop = move || {
-            let is_app_gone = app.as_ref().is_some_and(|app| !app.is_running());
-            if let Some(comet) = comet {
-                // Without its application CometBFT has ended, or hangs and won't listen.
-                let patience = if is_app_gone { Duration::ZERO } else { STOP_PATIENCE };
-                comet.stop(patience);
-            }
-            if let Some(app) = app {
-                app.stop(STOP_PATIENCE);
-            }
+            let ends = processes.stop();
+            lock(&unwanted_ends).extend(ends);
         };
         let stopping = tokio::task::spawn_blocking(stop);
         async move {
@@ -277,10 +297,9 @@ impl Node {
         }
     }
 
-    /// Tells that the end of its processes is no accident from now on.
+    /// Tells that the end of its processes is no accident from now on. An end that has come already stays one.
     pub fn expect_end(&self) {
-        let processes = self.lock();
-        [&processes.comet, &processes.app].into_iter().flatten().for_each(Process::expect_end);
+        self.lock().iter().for_each(Process::expect_end);
     }
 
     /// Waits until this node has committed `height`. Fails at once when one of its processes dies.
@@ -355,8 +374,41 @@ impl Node {
     }
 
     fn lock(&self) -> MutexGuard<'_, Processes> {
-        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.processes)
     }
+}
+
+impl Processes {
+    fn iter(&self) -> impl Iterator<Item = &Process> {
+        // CometBFT ends itself when its application dies, so the application's death is the one to find first.
+        [&self.app, &self.comet].into_iter().flatten()
+    }
+
+    fn death(&self) -> Option<Death> {
+        self.iter().find_map(Process::death)
+    }
+
+    /// Ends both in order. Returns what nobody wanted: that one had died before, or that one had to be killed.
+    fn stop(self) -> Vec<String> {
+        let is_app_gone = self.app.as_ref().is_some_and(|app| !app.is_running());
+        let mut ends = Vec::new();
+        for process in [&self.comet, &self.app].into_iter().flatten() {
+            // Without its application CometBFT has ended, or hangs and won't listen, which is no news.
+            let patience = if is_app_gone { Duration::ZERO } else { STOP_PATIENCE };
+            if !process.stop(patience) && !is_app_gone {
+                ends.push(format!(
+                    "{} did not end within {STOP_PATIENCE:?} of SIGTERM and was killed",
+                    process.name()
+                ));
+            }
+        }
+        ends.extend(self.death().map(|death| death.summary()));
+        ends
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_socket(path: &Path) -> bool {

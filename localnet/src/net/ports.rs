@@ -16,6 +16,8 @@ const FIRST_BLOCK: u16 = 20_000;
 const BLOCK_PORTS: u16 = 200;
 const BLOCKS: u16 = 60;
 const NODE_PORTS: u16 = 10;
+/// The first port of a net that somebody looks at, as documents and examples name it.
+pub const PORT_BASE_DEFAULT: u16 = 26_600;
 const RETAKE_PATIENCE: Duration = Duration::from_secs(2);
 /// A block starts with ten ports for the net itself.
 pub const NODES_MAX: usize = 19;
@@ -48,7 +50,7 @@ pub struct PortBlock {
 impl PortBlock {
     /// Takes a free block with room for `nodes` nodes, `preferred` if it is free.
     pub fn take(nodes: usize, preferred: Option<u16>) -> Result<Self, Error> {
-        let mut bases: Vec<u16> = (0..BLOCKS).map(|block| FIRST_BLOCK + block * BLOCK_PORTS).collect();
+        let mut bases = pool();
         bases.shuffle(&mut rand::rng());
         let mut candidates = preferred.into_iter().chain(bases);
         candidates.find_map(|base| Self::try_take(base, nodes)).ok_or(Error::NoPorts)
@@ -90,9 +92,23 @@ impl PortBlock {
     }
 }
 
+/// The blocks for nets that don't care. The default is not among them: a test must not take it from a demo.
+fn pool() -> Vec<u16> {
+    let bases = (0..BLOCKS).map(|block| FIRST_BLOCK + block * BLOCK_PORTS);
+    bases.filter(|base| base.abs_diff(PORT_BASE_DEFAULT) >= BLOCK_PORTS).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{NODES_MAX, PortBlock};
+    use super::{BLOCK_PORTS, NODES_MAX, PORT_BASE_DEFAULT, PortBlock, pool};
+
+    #[test]
+    fn nobody_gets_a_port_of_the_default_block_by_chance() {
+        let default = PORT_BASE_DEFAULT..PORT_BASE_DEFAULT + BLOCK_PORTS;
+        let all = pool().into_iter().flat_map(|base| base..base + BLOCK_PORTS);
+        assert_eq!(all.filter(|port| default.contains(port)).count(), 0);
+        assert!(pool().len() >= 58);
+    }
 
     #[tokio::test]
     async fn two_nets_never_share_a_port() {

@@ -78,6 +78,13 @@ impl std::fmt::Display for Death {
     }
 }
 
+impl Death {
+    /// The same on one line, without the end of the log.
+    pub fn summary(&self) -> String {
+        format!("{} died unexpectedly ({}); its log is {}", self.name, self.status, self.log.display())
+    }
+}
+
 impl Process {
     /// Starts a child and returns once it runs.
     pub fn start(launch: Launch) -> Result<Self, Error> {
@@ -106,6 +113,11 @@ impl Process {
         Ok(Self { name, log, id, shared })
     }
 
+    /// Its name in messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.id
@@ -116,8 +128,13 @@ impl Process {
         self.lock().poll().is_none()
     }
 
-    /// Tells that the end of this process is no accident from now on.
+    /// Tells that the end of this process is no accident from now on. An end that has come already stays one.
     pub fn expect_end(&self) {
+        self.lock().expect_end();
+    }
+
+    /// Tells that the end of this process is no accident, even if it has come already.
+    pub fn forgive(&self) {
         self.lock().is_end_wanted = true;
     }
 
@@ -137,7 +154,7 @@ impl Process {
     /// Kills it with SIGKILL and waits for its end.
     pub fn kill(&self) {
         let mut shared = self.lock();
-        shared.is_end_wanted = true;
+        shared.expect_end();
         if shared.poll().is_some() {
             return;
         }
@@ -163,7 +180,7 @@ impl Process {
 
     fn terminate(&self) {
         let mut shared = self.lock();
-        shared.is_end_wanted = true;
+        shared.expect_end();
         self.send(&mut shared, "TERM");
     }
 
@@ -190,8 +207,17 @@ impl Process {
 
     /// The memory it holds, in bytes.
     pub fn resident_bytes(&self) -> u64 {
+        self.memory_bytes("VmRSS:")
+    }
+
+    /// The most memory that it has held since it was started, in bytes.
+    pub fn peak_bytes(&self) -> u64 {
+        self.memory_bytes("VmHWM:")
+    }
+
+    fn memory_bytes(&self, label: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id)).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(label));
         let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok());
         kilobytes.unwrap_or_default() * 1024
     }
@@ -208,6 +234,12 @@ impl Drop for Process {
 }
 
 impl Shared {
+    fn expect_end(&mut self) {
+        if self.poll().is_none() {
+            self.is_end_wanted = true;
+        }
+    }
+
     fn poll(&mut self) -> Option<ExitStatus> {
         if self.status.is_none() {
             self.status = self.child.try_wait().ok().flatten();
@@ -276,4 +308,69 @@ fn log_tail(path: &Path) -> io::Result<String> {
     // The first line is cut unless the whole file was read.
     let is_cut = start > 0;
     Ok(text.split_once('\n').filter(|_| is_cut).map_or(text.clone(), |(_, rest)| rest.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::{EXIT_POLL, Launch, Process};
+
+    fn shell(dir: &Path, script: &str) -> Process {
+        Process::start(Launch {
+            name: "shell".to_owned(),
+            program: "sh".into(),
+            arguments: vec!["-c".to_owned(), script.to_owned()],
+            environment: Vec::new(),
+            cgroup: None,
+            directory: dir.to_owned(),
+            log: dir.join("log"),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn an_end_is_wanted_only_if_it_was_before_it_came() {
+        let dir = tempfile::tempdir().unwrap();
+        let process = shell(dir.path(), "exit 3");
+        while process.is_running() {
+            thread::sleep(EXIT_POLL);
+        }
+        process.expect_end();
+        process.kill();
+        assert!(process.stop(Duration::ZERO));
+        assert_eq!(process.death().unwrap().status.code(), Some(3));
+        process.forgive();
+        assert!(process.death().is_none());
+
+        let process = shell(dir.path(), "sleep 60");
+        process.kill();
+        assert!(process.death().is_none());
+    }
+
+    #[test]
+    fn who_does_not_listen_is_killed_which_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let process = shell(dir.path(), "trap '' TERM; echo deaf; while :; do sleep 0.02; done");
+        while std::fs::read_to_string(dir.path().join("log")).unwrap() != "deaf\n" {
+            thread::sleep(EXIT_POLL);
+        }
+        assert!(!process.stop(Duration::from_millis(100)));
+        assert!(!process.is_running());
+        assert!(process.death().is_none());
+    }
+
+    #[test]
+    fn the_peak_outlasts_the_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "x=$(head -c 30000000 /dev/zero | tr '\\0' x); x=; echo freed; sleep 60";
+        let process = shell(dir.path(), script);
+        while std::fs::read_to_string(dir.path().join("log")).unwrap() != "freed\n" {
+            thread::sleep(EXIT_POLL);
+        }
+        assert!(process.peak_bytes() > 30_000_000, "{}", process.peak_bytes());
+        assert!(process.resident_bytes() < process.peak_bytes());
+    }
 }

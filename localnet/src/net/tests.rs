@@ -48,7 +48,10 @@ async fn a_net_that_was_killed_at_once_goes_on_where_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("net");
     let net = Net::up(Spec::kvstore(&path)).await.unwrap();
-    assert!(matches!(Net::open(&path).await, Err(Error::PortsTaken { .. })));
+    // Whoever comes by the same directory while it runs does no harm.
+    assert!(matches!(Net::open(&path).await, Err(Error::Running { .. })));
+    assert!(matches!(Net::make(Spec::kvstore(&path)), Err(Error::Running { .. })));
+    assert!(matches!(Net::remove(&path), Err(Error::Running { .. })));
     net.wait_height(10, TIMEOUT).await.unwrap();
     let hash = net.app_hash_at(0, 10).await.unwrap();
     let chain_id = net.node(0).unwrap().rpc().status().await.unwrap().chain_id;
@@ -65,7 +68,66 @@ async fn a_net_that_was_killed_at_once_goes_on_where_it_was() {
     assert_eq!(net.node(1).unwrap().rpc().status().await.unwrap().chain_id, chain_id);
     assert_eq!(net.app_hash_at(2, 10).await.unwrap(), hash);
     net.stop().await;
+    assert!(net.unwanted_ends().is_empty(), "{:?}", net.unwanted_ends());
+    drop(net);
     assert!(matches!(Net::up(Spec::kvstore(&path)).await, Err(Error::DirNotEmpty { .. })));
+    Net::remove(&path).unwrap();
+    assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_end_that_nobody_wanted_is_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let net = Net::up(Spec { validators: 1, ..Spec::kvstore(dir.path().join("net")) }).await.unwrap();
+    let node = net.node(0).unwrap();
+    let murder = async || {
+        let kill = format!("kill -KILL {}", node.process_ids().0.unwrap());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        net.died().await
+    };
+    murder().await;
+    net.kill_all();
+    assert_eq!(net.unwanted_ends().len(), 1);
+    // Three ways to a new process, and none forgets the old one.
+    net.start_all().await.unwrap();
+    murder().await;
+    node.start_comet().await.unwrap();
+    murder().await;
+    node.restart().await.unwrap();
+    let ends = net.unwanted_ends();
+    assert!(ends.iter().all(|end| end.starts_with("node0/comet died unexpectedly (signal: 9")), "{ends:?}");
+    assert_eq!(ends.len(), 3);
+
+    murder().await;
+    assert!(node.take_death().is_some());
+    node.restart().await.unwrap();
+    node.kill();
+    node.start().await.unwrap();
+    assert_eq!(net.unwanted_ends().len(), 3);
+
+    node.pause();
+    net.stop().await;
+    let ends = net.unwanted_ends();
+    assert_eq!(ends[3..], ["node0/comet did not end within 10s of SIGTERM and was killed"]);
+}
+
+#[tokio::test]
+async fn what_an_interruption_left_is_in_nobodys_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("net");
+    std::fs::create_dir_all(dir.path().join("net.unfinished/node0/config")).unwrap();
+    std::fs::write(dir.path().join("net.unfinished/node0/config/genesis.json"), "{").unwrap();
+    drop(Net::make(Spec::kvstore(&path)).unwrap());
+    let grep = Command::new("grep").args(["-rlF", "net.unfinished"]).arg(&path).output().unwrap();
+    assert_eq!((grep.status.code(), String::from_utf8(grep.stdout).unwrap()), (Some(1), String::new()));
+
+    std::fs::create_dir(dir.path().join("net.unfinished")).unwrap();
+    Net::remove(&path).unwrap();
+    assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+
+    // An empty directory is as good as none.
+    std::fs::create_dir(&path).unwrap();
+    drop(Net::make(Spec::kvstore(&path)).unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,8 +173,11 @@ async fn commands_reach_a_running_net() {
     tokio::join!(control.serve(&net), commands);
     drop(control);
     net.stop().await;
-    let error = control::send(&path, &Request::Status).await.unwrap_err().to_string();
-    assert!(error.contains("no net runs here"), "{error}");
+    let error = async || control::send(&path, &Request::Status).await.unwrap_err().to_string();
+    assert!(error().await.contains("takes no commands"), "{}", error().await);
+    drop(net);
+    control::wait_until_down(&path).await.unwrap();
+    assert!(error().await.contains("no net runs here"), "{}", error().await);
 }
 
 #[tokio::test]
@@ -123,9 +188,16 @@ async fn what_can_not_be_a_net_is_refused() {
     assert!(matches!(none, Err(Error::Nodes { validators: 0, .. })));
     let many = Net::up(Spec { validators: 19, observers: 1, ..spec("a") }).await;
     assert!(matches!(many, Err(Error::Nodes { validators: 19, observers: 1 })));
-    let comet = Net::up(Spec { comet: "/bin/true".into(), ..spec("a") }).await;
-    assert!(matches!(comet, Err(Error::Comet { .. })));
+    for comet in ["/bin/true", "/bin/no-such-program"] {
+        let comet = Net::up(Spec { comet: comet.into(), ..spec("a") }).await;
+        assert!(matches!(comet, Err(Error::Comet { .. })));
+    }
+    // One that fails is not one to install.
+    let comet = Net::up(Spec { comet: "/bin/false".into(), ..spec("a") }).await;
+    assert!(matches!(comet, Err(Error::CometFailed { .. })));
     let genesis = Net::up(Spec { genesis: serde_json::json!({}), ..spec("a") }).await;
     assert!(matches!(genesis, Err(Error::Genesis { .. })));
     assert!(matches!(Net::open(dir.path()).await, Err(Error::NoNet { .. })));
+    // Nothing is left of all that.
+    assert_eq!(dir.path().read_dir().unwrap().count(), 0);
 }
