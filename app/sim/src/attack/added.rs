@@ -6,13 +6,28 @@ use super::{
     buyer::{Habit, Job},
     catalogue::{Attack, Claim, exit, knob},
     listed::bites,
-    scene::{CREDIT_AN_HOUR, HOME},
+    scene::{CREDIT_AN_HOUR, HOME, Scene},
     seller::{Bids, Runs, Targets},
 };
 use crate::address;
 
 /// A place where only one seller is.
 const ALONE: &str = "de/he/alone";
+
+/// Orders that the coalition's own `lows` win at no price, for as long as they hold the rivals' units, while its seller bids
+/// for those of others. Knobs: the window, how many orders, the units of each, the seller's price, extensions.
+fn decoys(scene: &mut Scene, knobs: &[u64], lows: impl IntoIterator<Item = String>, runs: Runs) {
+    let seller = scene.seller("seller");
+    (seller.bids, seller.targets) = (Bids::Once { ppm: knobs[3], before: 0 }, Targets::Others);
+    for name in lows {
+        let low = scene.seller(&name);
+        (low.bids, low.targets, low.runs) = (Bids::Once { ppm: 1, before: 7 }, Targets::Mates, runs);
+        low.tricks.stretches = u32::try_from(knobs[4]).unwrap();
+    }
+    let (blocks, count) = (u32::try_from(knobs[0]).unwrap(), u32::try_from(knobs[2]).unwrap());
+    let job = |_| Job { window_blocks: blocks, reclaim_min_s: 300, ..Job::new(0, count, 3_600) };
+    scene.buyer("decoy").jobs = (0..knobs[1]).map(job).collect();
+}
 
 /// What an attacker thinks of beyond the list.
 pub const ATTACKS: &[Attack] = &[
@@ -33,17 +48,8 @@ pub const ATTACKS: &[Attack] = &[
             scene.rogue_buyer("decoy", Vec::new());
         },
         turn: |scene, knobs| {
-            let seller = scene.seller("seller");
-            (seller.bids, seller.targets) = (Bids::Once { ppm: knobs[3], before: 0 }, Targets::Others);
-            let low = scene.seller("low");
-            (low.bids, low.targets, low.runs) =
-                (Bids::Once { ppm: 1, before: 7 }, Targets::Mates, Runs::NoStart);
-            low.tricks.stretches = u32::try_from(knobs[4]).unwrap();
-            let (blocks, count) = (u32::try_from(knobs[0]).unwrap(), u32::try_from(knobs[2]).unwrap());
-            let buyer = scene.buyer("decoy");
-            buyer.habit = Habit::CloseStarting;
-            let job = |_| Job { window_blocks: blocks, ..Job::new(0, count, 3_600) };
-            buyer.jobs = (0..knobs[1]).map(job).collect();
+            decoys(scene, knobs, ["low".to_owned()], Runs::NoStart);
+            scene.buyer("decoy").habit = Habit::CloseStarting;
         },
     },
     Attack {
@@ -67,18 +73,9 @@ pub const ATTACKS: &[Attack] = &[
             scene.rogue_buyer("decoy", Vec::new());
         },
         turn: |scene, knobs| {
-            let seller = scene.seller("seller");
-            (seller.bids, seller.targets) = (Bids::Once { ppm: knobs[3], before: 0 }, Targets::Others);
-            for n in 0..knobs[5] {
-                // One a round: who has ended one is out of the order.
-                let low = scene.seller(&format!("low-{n}"));
-                (low.bids, low.targets, low.runs) =
-                    (Bids::Once { ppm: 1, before: 7 }, Targets::Mates, exit(knobs[6]));
-                low.tricks.stretches = u32::try_from(knobs[4]).unwrap();
-            }
-            let (blocks, count) = (u32::try_from(knobs[0]).unwrap(), u32::try_from(knobs[2]).unwrap());
-            let job = |_| Job { window_blocks: blocks, reclaim_min_s: 300, ..Job::new(0, count, 3_600) };
-            scene.buyer("decoy").jobs = (0..knobs[1]).map(job).collect();
+            // One a round: who has ended one is out of the order.
+            let lows = (0..knobs[5]).map(|n| format!("low-{n}"));
+            decoys(scene, knobs, lows, exit(knobs[6]));
         },
     },
     Attack {
