@@ -17,8 +17,9 @@ pub struct Paid {
     pub base: Amount,
 }
 
-/// How far ahead of the last block's time a timeout has to be for the mempool, in seconds. What is over when the next block is
-/// made would fill it for nothing: it is refused there, and nobody has paid.
+/// How far ahead of the last block's time a timeout has to be for the mempool, in seconds: this, or two of the network's blocks
+/// if that is longer. What is over when the next block is made would fill it for nothing: it is refused there, and
+/// nobody has paid.
 pub const TIMEOUT_AHEAD_S: u64 = 10;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
@@ -89,13 +90,16 @@ fn within_time(ctx: &Ctx, tx: &Tx, params: &auth::Params) -> Result<()> {
         let text = format!("block time: {now} ns, timeout: {} ns: tx timeout", tx.timeout_nanos);
         return Err(Reject::new(Reject::SDK, 30, text).into());
     }
-    let is_pending = matches!(ctx.mode(), Mode::Check | Mode::Recheck);
-    if is_pending && tx.is_over(now.saturating_add(TIMEOUT_AHEAD_S.saturating_mul(NANOS_PER_SECOND))) {
-        let text = format!(
-            "last block time: {now} ns, timeout: {} ns, expected at least {TIMEOUT_AHEAD_S} s more: tx timeout",
-            tx.timeout_nanos
-        );
-        return Err(Reject::new(Reject::SDK, 30, text).into());
+    if matches!(ctx.mode(), Mode::Check | Mode::Recheck) {
+        let two_blocks = u64::from(market::params(ctx)?.window_block_s).saturating_mul(2);
+        let ahead_s = TIMEOUT_AHEAD_S.max(two_blocks);
+        if tx.is_over(now.saturating_add(ahead_s.saturating_mul(NANOS_PER_SECOND))) {
+            let text = format!(
+                "last block time: {now} ns, timeout: {} ns, expected at least {ahead_s} s more: tx timeout",
+                tx.timeout_nanos
+            );
+            return Err(Reject::new(Reject::SDK, 30, text).into());
+        }
     }
     let ahead_max = u64::from(params.unordered_timeout_max_s).saturating_mul(NANOS_PER_SECOND);
     if tx.unordered && tx.timeout_nanos.saturating_sub(now) > ahead_max {

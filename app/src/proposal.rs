@@ -22,7 +22,11 @@ pub fn prepare(txs: Vec<Vec<u8>>, bounds: Bounds, nanos: u64) -> Vec<Vec<u8>> {
     let (mut room, mut waiting) = (bounds, BTreeSet::new());
     let mut keep = |bytes: &Vec<u8>| {
         let Some(tx) = room.decode(bytes) else { return false };
-        let waits = !tx.unordered && tx.signers.iter().any(|signer| waiting.contains(&signer.address));
+        // An unordered one waits too if it relies on another to have brought its signer's key.
+        let waits = tx
+            .signers
+            .iter()
+            .any(|signer| (!tx.unordered || signer.key.is_none()) && waiting.contains(&signer.address));
         let keep = !waits && !tx.is_over(nanos) && room.take(bytes, &tx);
         if !keep && !tx.unordered {
             waiting.extend(tx.signers.iter().map(|signer| signer.address));

@@ -291,6 +291,9 @@ fn a_replaced_genesis_has_this_node_and_not_the_network_before_as_its_validator(
     assert_eq!(validator(2), BASE64_STANDARD.encode([2; 32]));
     // The peers of the network before are not asked for the new one's blocks.
     assert!(read("config.toml").contains("# of 2") && read("config.toml.old").contains("# of 1"));
+    // What is kept stays kept, also of a run that was cut off.
+    validator(3);
+    assert!(read("config.toml.old").contains("# of 1") && read("config.toml.old2").contains("# of 2"));
 
     // What can't be replaced stays as it was.
     home.write("config/app.toml", "grpc = \"\"\n");

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use kernel::{AppHash, Backend, Ctx, Depth, Mode, Space, chain};
-use sim::{Home, Traffic};
+use kernel::{AppHash, Backend, Depth, Space, chain};
+use sim::{Home, Traffic, check_state, ctx_of};
 use store::MemoryBackend;
 use tendermint_abci::Application as _;
 use tendermint_proto::v0_38::abci::{
@@ -15,7 +15,7 @@ use underbid::{
     app::App,
     execute::{RawBlock, TxResult},
     metrics::Metrics,
-    modules::{self, STORES},
+    modules::STORES,
 };
 
 /// Blocks of traffic before the first input: orders, auctions and leases of every age are there.
@@ -93,15 +93,9 @@ impl World {
 
     /// What every input must leave whole: the invariants, and no module switched off by itself.
     pub fn check(&self, depth: Depth) {
-        let committed = self.app().committed();
-        let view = committed.base.state();
-        let ctx = Ctx::new(view.clone(), Mode::Query, committed.block.clone());
-        modules::invariants(&ctx, depth).unwrap_or_else(|broken| panic!("{broken}"));
-        chain::PAUSED.for_each(&ctx, |name, paused| panic!("{name} is paused: {}", paused.reason)).unwrap();
-        if depth == Depth::Full {
-            let stated = chain::DERIVED_DIGEST.load(&ctx).unwrap().sum;
-            assert_eq!(modules::rebuild(view.as_ref()).unwrap().digest(), stated, "the derived entries");
-        }
+        check_state(self.app(), depth).unwrap_or_else(|what| panic!("{what}"));
+        let paused = |name: String, paused: chain::Paused| panic!("{name} is paused: {}", paused.reason);
+        chain::PAUSED.for_each(&ctx_of(self.app()), paused).unwrap();
     }
 
     /// Takes back what was committed since the start, and starts both replicas again.

@@ -1,5 +1,6 @@
-//! A second opinion on the market: provider, escrow and market once more, from the specification and the wire formats
-//! alone, to be compared with the chain after every block.
+//! A second opinion on the market: provider, escrow and market once more, from the specification (what the `lib.rs` of those
+//! modules and the documents of their parameters and formulas say) and the wire formats alone, to be compared with the
+//! chain after every block.
 //!
 //! It is written to be plain. Everything is in maps by id. There are no queues: what is due is found by looking at all
 //! there is. A stream earns second by second; the chain's formulas for whole spans of time do not occur. A transaction that

@@ -1,4 +1,4 @@
-//! Section 5: the market's messages.
+//! The market's messages.
 
 use std::sync::Arc;
 

@@ -78,7 +78,7 @@ params! {
     }
 }
 
-/// The laws of section 1, and the bounds that the types state.
+/// The laws between parameters, and the bounds that the types state.
 impl Market {
     fn hold(&self, max_billing_step_s: u64) -> bool {
         let one = ONE as u64;

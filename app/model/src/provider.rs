@@ -1,4 +1,4 @@
-//! Section 2: providers, their stake, their capacity and their scores.
+//! Providers, their stake, their capacity and their scores.
 
 use proto::underbid::provider::v1::*;
 

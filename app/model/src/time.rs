@@ -1,4 +1,4 @@
-//! Section 6: what happens by itself. What is due is found by looking at everything there is.
+//! What happens by itself, by the numbers of the market's table (T1 to T9). What is due is found by looking at everything there is.
 
 use sha2::{Digest as _, Sha256};
 

@@ -43,6 +43,11 @@ pub enum Home {
     Disk(tempfile::TempDir),
 }
 
+/// How a test opens a store: small caches, and so many heights behind the last.
+pub fn small_store(history: u64) -> Options {
+    Options { history, cache_bytes: 1 << 20, rows_cached: 256, ..Options::new(STORES) }
+}
+
 impl Home {
     pub fn memory() -> Self {
         Self::Memory(MemoryBackend::new(STORES))
@@ -56,11 +61,7 @@ impl Home {
     pub fn open(&self) -> Arc<dyn Backend> {
         match self {
             Self::Memory(backend) => Arc::new(backend.clone()),
-            Self::Disk(path) => {
-                let options =
-                    Options { history: 8, cache_bytes: 1 << 20, rows_cached: 256, ..Options::new(STORES) };
-                Arc::new(RocksBackend::open(path.path(), options).unwrap())
-            }
+            Self::Disk(path) => Arc::new(RocksBackend::open(path.path(), small_store(8)).unwrap()),
         }
     }
 
@@ -129,6 +130,32 @@ pub fn genesis_state() -> Value {
         "disk_gib": 100, "device_price_usd": 500, "ref_price_day": "1000000", "active": true,
     }]);
     state
+}
+
+/// The committed state of an application.
+pub fn ctx_of(app: &App) -> Ctx {
+    let committed = app.committed();
+    Ctx::new(committed.base.state(), Mode::Query, committed.block.clone())
+}
+
+/// Every invariant of it; with [`Depth::Full`] also that the indexes and queues are what the records say.
+pub fn check_state(app: &App, depth: Depth) -> Result<(), String> {
+    let ctx = ctx_of(app);
+    modules::invariants(&ctx, depth).map_err(|broken| broken.to_string())?;
+    if depth != Depth::Full {
+        return Ok(());
+    }
+    let text = |fatal: kernel::Fatal| fatal.to_string();
+    let view = app.committed().base.state();
+    let stated = chain::DERIVED_DIGEST.load(&ctx).map_err(|error| error.to_string())?.sum;
+    let stores = STORES.iter().map(|(id, _)| *id);
+    if chain::derived_sum(view.as_ref(), stores).map_err(text)? != stated {
+        return Err("the digest of the derived entries is not theirs".into());
+    }
+    if modules::rebuild(view.as_ref()).map_err(text)?.digest() != stated {
+        return Err("the records give other derived entries".into());
+    }
+    Ok(())
 }
 
 /// The state of a genesis document.
@@ -323,28 +350,12 @@ impl TestChain {
 
     /// The invariants; with [`Depth::Full`] also that the indexes and queues are what the records say.
     pub fn try_check(&self, depth: Depth) -> Result<(), String> {
-        modules::invariants(&self.ctx(), depth).map_err(|broken| broken.to_string())?;
-        if depth == Depth::Full { self.check_derived() } else { Ok(()) }
-    }
-
-    fn check_derived(&self) -> Result<(), String> {
-        let text = |fatal: kernel::Fatal| fatal.to_string();
-        let view = self.app().committed().base.state();
-        let stated = chain::DERIVED_DIGEST.load(&self.ctx()).map_err(|error| error.to_string())?.sum;
-        let stores = STORES.iter().map(|(id, _)| *id);
-        if chain::derived_sum(view.as_ref(), stores).map_err(text)? != stated {
-            return Err("the digest of the derived entries is not theirs".into());
-        }
-        if modules::rebuild(view.as_ref()).map_err(text)?.digest() != stated {
-            return Err("the records give other derived entries".into());
-        }
-        Ok(())
+        check_state(self.app(), depth)
     }
 
     /// The committed state.
     pub fn ctx(&self) -> Ctx {
-        let committed = self.app().committed();
-        Ctx::new(committed.base.state(), Mode::Query, committed.block.clone())
+        ctx_of(self.app())
     }
 
     /// Writes to the state what no block can: a state that is broken on purpose. It counts as a block.

@@ -4,7 +4,7 @@
 //! deposited, settled, fined, refunded, slashed, paid back), the fees of transactions, and of the bank only what people send
 //! one another. After every block both must be what the chain says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::{AbciEvent, Address};
 use serde_json::Value;
@@ -57,8 +57,7 @@ impl Ledger {
     pub fn check(&self, bank: &Value) -> Result<(), String> {
         let chain = balances(bank);
         for (name, book) in [("the bank's events", &self.bank), ("the market's events", &self.market)] {
-            let mut keys: Vec<_> = chain.keys().chain(book.keys()).collect();
-            keys.dedup();
+            let keys: BTreeSet<_> = chain.keys().chain(book.keys()).collect();
             for key in keys {
                 let (says, follows) = (chain.get(key).unwrap_or(&0), book.get(key).unwrap_or(&0));
                 if says != follows {

@@ -35,7 +35,8 @@ pub(super) struct InitArgs {
     /// CometBFT's program [default: the one on PATH]
     #[arg(long, value_name = "PATH")]
     cometbft: Option<PathBuf>,
-    /// Replaces configuration and genesis that are there, and keeps CometBFT's as config.toml.old; keys and data always stay
+    /// Replaces configuration and genesis that are there, and keeps CometBFT's as config.toml.old, or .old2 and so on; keys and
+    /// data always stay
     #[arg(long)]
     force: bool,
 }
@@ -83,7 +84,7 @@ pub(super) fn run(context: &Context<'_>, args: &InitArgs) -> Result<(), Failure>
     report(context, cometbft.as_deref(), args.genesis.is_some())
 }
 
-/// The application's configuration is last: a home that has it is whole.
+/// The application's configuration is last: a new home that has it is whole.
 fn fill(config: &Config, cometbft: Option<&Path>, genesis: Option<Document>) -> Result<(), Failure> {
     let home = &config.home;
     if let Some(program) = cometbft {
@@ -96,29 +97,38 @@ fn fill(config: &Config, cometbft: Option<&Path>, genesis: Option<Document>) -> 
 
 /// Files that make room for new ones, and come back if those can't be made.
 struct Aside {
-    /// Each with whether it was there.
-    files: Vec<(PathBuf, bool)>,
+    /// Each with where it is, if it was there.
+    files: Vec<(PathBuf, Option<PathBuf>)>,
 }
 
 impl Aside {
     fn take(files: Vec<PathBuf>) -> Result<Self, Failure> {
         let mut aside = Self { files: Vec::new() };
         for file in files {
-            let was_there = present(fs::rename(&file, Self::old(&file)), &file)?;
-            aside.files.push((file, was_there));
+            let old = Self::old(&file);
+            match present(fs::rename(&file, &old), &file) {
+                Ok(was_there) => aside.files.push((file, was_there.then_some(old))),
+                Err(failure) => {
+                    aside.put_back()?;
+                    return Err(failure);
+                }
+            }
         }
         Ok(aside)
     }
 
+    /// A place that is free: a run that was cut off has left its own there, and nobody else has them.
     fn old(file: &Path) -> PathBuf {
-        beside(file, ".old")
+        let others = (2_u32..).map(|number| beside(file, &format!(".old{number}")));
+        let mut places = std::iter::once(beside(file, ".old")).chain(others);
+        places.find(|place| !place.exists()).unwrap_or_default()
     }
 
     fn put_back(&self) -> Result<(), Failure> {
-        for (file, was_there) in &self.files {
+        for (file, old) in &self.files {
             present(fs::remove_file(file), file)?;
-            if *was_there {
-                present(fs::rename(Self::old(file), file), file)?;
+            if let Some(old) = old {
+                present(fs::rename(old, file), file)?;
             }
         }
         Ok(())
@@ -126,8 +136,10 @@ impl Aside {
 
     /// What stood where this file now stands is needed no more.
     fn forget(&self, file: &Path) -> Result<(), Failure> {
-        if self.files.iter().any(|(taken, was_there)| taken == file && *was_there) {
-            present(fs::remove_file(Self::old(file)), file)?;
+        for (_, old) in self.files.iter().filter(|(taken, _)| taken == file) {
+            if let Some(old) = old {
+                present(fs::remove_file(old), file)?;
+            }
         }
         Ok(())
     }

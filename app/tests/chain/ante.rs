@@ -230,6 +230,12 @@ fn the_mempool_wants_a_timeout_some_seconds_ahead() {
     chain.block(&[]);
     assert_eq!(code(&chain, &good, true), 30, "a second later it is too near");
     assert_eq!(chain.run(good).code, 0, "a block takes it until it is over");
+    // Where blocks are slow, two of them.
+    let mut state = genesis_state();
+    state["market"]["params"]["window_block_s"] = 30.into();
+    let slow = TestChain::with(vec![Home::memory()], &state);
+    assert_eq!(code(&slow, &timed(&slow, 60), false), 30);
+    assert_eq!(code(&slow, &timed(&slow, 61), false), 0);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::{
 
 use kernel::{AppHash, Backend, Change, Space};
 use serde_json::Value;
-use store::{Options, RocksBackend};
+use store::RocksBackend;
 use underbid::{
     app::App,
     execute::{self, RawBlock},
@@ -32,9 +32,7 @@ impl Node {
     fn of_chain(home: &Path, chain_id: &str) -> Self {
         let path = home.join("data/application");
         std::fs::create_dir_all(&path).unwrap();
-        let options =
-            Options { history: 100, cache_bytes: 1 << 20, rows_cached: 256, ..Options::new(STORES) };
-        let store = Arc::new(RocksBackend::open(path, options).unwrap());
+        let store = Arc::new(RocksBackend::open(path, small_store(100)).unwrap());
         let app = App::open(store.clone(), Metrics::default()).unwrap();
         if app.committed().height == 0 {
             app.init_chain(chain_id, 1, START_S, parsed(&genesis_state())).unwrap();

@@ -14,6 +14,7 @@ use underbid::client::keys::{self, Key};
 use underbid::client::tx::{Draft, Signer, any};
 
 use super::TxSource;
+use crate::numbered_key;
 
 /// How many bids an order gets: more find the book full.
 pub const BIDS_AN_ORDER: usize = 32;
@@ -77,11 +78,7 @@ impl BidLoad {
     pub fn new(senders: usize, bids: usize) -> Result<Self, Error> {
         let senders = senders.max(1);
         let orders_a_sender = bids.div_ceil(senders * BIDS_AN_ORDER).max(1);
-        let key = |number: usize| {
-            let mut secret = [7; 32];
-            secret[24..].copy_from_slice(&u64::try_from(number).unwrap_or_default().to_be_bytes());
-            Key::from_secret(secret)
-        };
+        let key = |number| numbered_key(7, number);
         let keys = (0..senders * PROVIDERS_A_SENDER).map(key).collect::<Result<_, _>>()?;
         Ok(Self { keys, senders, orders_a_sender })
     }

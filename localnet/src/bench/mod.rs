@@ -71,16 +71,22 @@ pub struct Distribution {
     pub max_ms: f64,
 }
 
+/// The times between consecutive headers, the least first.
+pub(crate) fn intervals(headers: &[Header]) -> Vec<Duration> {
+    let interval = |pair: &[Header]| pair[1].time_ns.saturating_sub(pair[0].time_ns);
+    let mut intervals: Vec<_> = headers.windows(2).map(interval).map(Duration::from_nanos).collect();
+    intervals.sort_unstable();
+    intervals
+}
+
 impl Distribution {
     /// Of the intervals between consecutive headers; zeros when there are fewer than two.
     fn of(headers: &[Header]) -> Self {
-        let interval = |pair: &[Header]| pair[1].time_ns.saturating_sub(pair[0].time_ns);
-        let mut intervals: Vec<u64> = headers.windows(2).map(interval).collect();
-        intervals.sort_unstable();
+        let intervals = intervals(headers);
         let quantile = |tenths: usize| {
             let index = intervals.len().saturating_sub(1) * tenths / 10;
-            let nanoseconds = intervals.get(index).copied().unwrap_or_default();
-            round(Duration::from_nanos(nanoseconds).as_secs_f64() * 1000.0)
+            let interval = intervals.get(index).copied().unwrap_or_default();
+            round(interval.as_secs_f64() * 1000.0)
         };
         Self { min_ms: quantile(0), median_ms: quantile(5), p90_ms: quantile(9), max_ms: quantile(10) }
     }

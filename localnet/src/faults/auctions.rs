@@ -9,7 +9,6 @@ use proto::underbid::provider::v1::{MsgRegisterProvider, MsgSetCapacity};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use underbid::client::chain;
-use underbid::client::keys::Key;
 use underbid::client::tx::{Outcome, any};
 
 use super::bed::{PATIENCE, POLL};
@@ -22,6 +21,7 @@ use crate::demo::cast::{Member, Role};
 use crate::demo::orders::RoundView;
 use crate::demo::plot::{self, Fate, Plan};
 use crate::demo::sender::Sender;
+use crate::numbered_key;
 
 const ORDER_NOT_OPEN: Code = ("market", 15);
 const BOOK_FULL: Code = ("market", 25);
@@ -102,9 +102,7 @@ pub async fn grieve(stage: &Stage, genesis: &Value) -> Result<Vec<Check>, Error>
 /// Accounts that become providers with units of the class.
 async fn bidders(stage: &Stage, count: usize, class_id: u32, total: u32) -> Result<Vec<Arc<Sender>>, Error> {
     let sender = |number: usize| {
-        let mut secret = [11; 32];
-        secret[24..].copy_from_slice(&u64::try_from(number).unwrap_or_default().to_be_bytes());
-        let key = Key::from_secret(secret).map_err(failed)?;
+        let key = numbered_key(11, number).map_err(failed)?;
         let member = Member { name: "bidder", role: Role::Provider, index: 0, key, start: (0, 0) };
         Ok(Arc::new(Sender::new(&member, stage.clients(), number, stage.shared(), true)))
     };

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use prost::Message;
 use proto::cosmos::bank::v1beta1::QuerySupplyOfRequest;
 use serde_json::Value;
-use underbid::client::rpc::Header;
 
 use super::{Error, failed};
+use crate::bench::intervals;
 use crate::demo::cast::Cast;
 use crate::demo::{Stage, stage::first_height};
 use crate::grammar::RECORDING;
@@ -34,7 +34,7 @@ pub const INTERVAL_MAX: Duration = Duration::from_secs(5);
 
 /// How long blocks took.
 #[derive(Clone, Copy, Debug)]
-pub struct Intervals {
+pub struct BlockTimes {
     /// Half of them took no longer.
     pub median: Duration,
     /// No block took longer.
@@ -150,13 +150,10 @@ impl Bed {
     }
 
     /// The times between the blocks of these heights, by their headers.
-    pub async fn intervals(&self, first: u64, last: u64) -> Result<Intervals, Error> {
-        let headers = self.net.node(0)?.rpc().headers(first, last).await?;
-        let between = |pair: &[Header]| pair[1].time_ns.saturating_sub(pair[0].time_ns);
-        let mut times: Vec<_> = headers.windows(2).map(between).map(Duration::from_nanos).collect();
-        times.sort_unstable();
+    pub async fn intervals(&self, first: u64, last: u64) -> Result<BlockTimes, Error> {
+        let times = intervals(&self.net.node(0)?.rpc().headers(first, last).await?);
         let slowest = times.last().ok_or_else(|| failed(format!("no blocks from {first} to {last}")))?;
-        Ok(Intervals { median: times[times.len() / 2], slowest: *slowest })
+        Ok(BlockTimes { median: times[times.len() / 2], slowest: *slowest })
     }
 
     /// What `underbid` prints for this home, when it ends well.

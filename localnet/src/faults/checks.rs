@@ -1,4 +1,4 @@
-//! What must hold after every fault, by the names that the design gives it.
+//! What must hold after every fault, by the ids of `docs/faults.md`.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! Transactions at the edge of what is allowed: by their signatures (M3), and by their amounts (E4).
 
+use kernel::Address;
 use prost::Message;
 use prost_types::Any;
 use proto::cosmos::bank::v1beta1::{Input, MsgMultiSend, MsgSend, Output};
@@ -14,7 +15,6 @@ use underbid::client::tx::{SignedTx, any};
 
 use super::bed::{Bed, Options, PATIENCE};
 use super::checks::{Check, Code, UNAUTHORIZED, WRONG_SEQUENCE};
-use super::floods::module;
 use super::{Error, Played, conclude};
 use crate::demo::Stage;
 use crate::demo::bot::RECLAIM_S;
@@ -150,6 +150,7 @@ fn bank_cases<'a>(stage: &Stage, payer: &'a Member) -> Result<Vec<Case<'a>>, Err
         let (from_address, to_address) = (from.clone(), to.to_owned());
         any(&MsgSend { from_address, to_address, amount: coins(denom, amount) })
     };
+    let module = |name: &str| Address::of_module(name).to_string();
     let pool = |name: &str| gift(&module(name), "uflop", "1");
     let many = |to: &str, given: &str, got: &str| {
         let inputs = vec![Input { address: from.clone(), coins: coins("uflop", given) }];

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use kernel::Address;
 use prost::Message;
 use proto::cosmos::bank::v1beta1::MsgSend;
 use proto::cosmos::base::query::v1beta1::PageRequest;
@@ -28,6 +27,7 @@ use crate::bench::{BIDS_AN_ORDER, BidLoad};
 use crate::demo::cast::Cast;
 use crate::demo::stage::{order_message, transfer};
 use crate::demo::{Stage, plot};
+use crate::numbered_key;
 
 /// How soon after its broadcast an honest transaction must be in a block: the block that is being voted on, the one that
 /// was proposed meanwhile, and its own.
@@ -124,11 +124,7 @@ impl Flood {
             Self::Garbage => Ok(format!("garbage {place}").into_bytes()),
             Self::Forged => Ok(signed(&from.key, "another-chain", account.sequence + number(place))),
             Self::Ahead => Ok(signed(&from.key, chain_id, account.sequence + 1_000 + number(place))),
-            Self::Poor => {
-                let mut secret = [9; 32];
-                secret[24..].copy_from_slice(&number(place).to_be_bytes());
-                Ok(signed(&Key::from_secret(secret).map_err(failed)?, chain_id, 0))
-            }
+            Self::Poor => Ok(signed(&numbered_key(9, place).map_err(failed)?, chain_id, 0)),
         };
         (0..count).map(transaction).collect()
     }
@@ -383,9 +379,4 @@ async fn read_until(stream: &mut TcpStream, is_enough: impl Fn(&str) -> bool) ->
         }
     }
     Ok(())
-}
-
-/// An address that nobody has a key of.
-pub fn module(name: &str) -> String {
-    Address::of_module(name).to_string()
 }

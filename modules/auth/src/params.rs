@@ -35,7 +35,8 @@ kernel::record! {
         pub secp256k1_cost: u32 = 6,
         /// The most unordered transactions of an account that have not timed out, from 1.
         pub unordered_live_max: u32 = 7,
-        /// The furthest that an unordered transaction's timeout may lie ahead, in seconds.
+        /// The furthest that an unordered transaction's timeout may lie ahead, in seconds. A mempool wants some distance (ten seconds,
+        /// or two blocks), so that less than a minute leaves little, and 0 takes none.
         pub unordered_timeout_max_s: u32 = 8,
         /// The most gas of a block, at least 2; the base fee aims at half of it.
         pub max_block_gas: u64 = 9,

@@ -1,4 +1,4 @@
-//! The laws of escrow's state (market.md, I2, I3 and I10).
+//! The laws of escrow's state (I2, I3 and I10).
 
 use kernel::{Amount, Broken, Ctx, E18, ONE_PPM};
 

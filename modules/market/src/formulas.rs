@@ -1,5 +1,5 @@
-//! The market's arithmetic, without state: what a bid is worth, what it locks, who leads, who wins. The source of every
-//! formula is section 4 to 6 of the market's specification.
+//! The market's arithmetic, without state: what a bid is worth, what it locks, who leads, who wins. What each
+//! function says is the specification of its formula.
 
 use kernel::{
     Amount, E18, ONE_PPM, Overflow,

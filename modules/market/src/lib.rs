@@ -31,6 +31,16 @@
 //! A transition that is due at a time takes effect at that time, however late it is executed: every message on an order
 //! first brings it to now, and the queues only move orders that nobody touches ([`block`]).
 //!
+//! | | due | does |
+//! |---|---|---|
+//! | T1 | Open, at `expires_at` | closes it: Expired |
+//! | T2 | Bidding, at `close_height` | draws the winner: Leased, or Open if nobody is eligible |
+//! | T3 | Starting, at the start's deadline | slashes; the lease ends: NoStart |
+//! | T4 | live, `grace_s` before the money ends | warns |
+//! | T5, T6, T7 | live, at its end, the notice's, or without money | the lease ends: EndReached, Reclaimed, OutOfFunds |
+//! | T8 | Closed, at `prune_at` | deletes it |
+//! | T9 | an unbonding of [`provider`], at `due_at` | pays it |
+//!
 //! Records: an order with its lease and its money is one row, so that a live lease is one key under the app hash; what bids
 //! change is a small row beside it ([`types::Auction`]) that exists while the auction runs; bids, decided rounds and ended
 //! leases are rows of their own.

@@ -1,4 +1,4 @@
-//! The laws of the module's state (market.md, I1, I5, I6 and I11). That locks and units are those of the market's bids and
+//! The laws of the module's state (I1, I5, I6 and I11). That locks and units are those of the market's bids and
 //! leases is the market's to check.
 
 use kernel::{Amount, Broken, Ctx, ONE_PPM, Result};

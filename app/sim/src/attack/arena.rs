@@ -19,10 +19,9 @@ use underbid::{
 };
 
 use super::scene::Scene;
-use crate::{CHAIN_ID, Home, TestChain, coin, key};
+use crate::{CHAIN_ID, GAS, Home, TestChain, coin, key};
 
-/// The gas limit of a transaction, and its fee in uflop.
-const GAS: u64 = 1_000_000;
+/// The fee of a transaction, in uflop.
 const FEE: u64 = 1_100;
 /// The seconds of a block while something is decided, and while leases only run.
 const BUSY_S: u64 = 6;

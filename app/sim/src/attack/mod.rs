@@ -37,8 +37,8 @@ pub struct Options {
     /// The seeds, FROM..TO, TO excluded.
     #[arg(long, default_value = "1..13", value_parser = parse_seeds)]
     seeds: Range<u64>,
-    /// Looks among so many random values of each attack's knobs for the best, instead of taking the usual ones.
-    #[arg(long)]
+    /// Compares so many values of each attack's knobs, the usual ones among them, and judges the best on other seeds.
+    #[arg(long, conflicts_with = "seeds")]
     search: Option<u32>,
     /// Values of the knobs of the one attack that `--only` names, in their order, instead of the usual ones.
     #[arg(long, value_delimiter = ',', conflicts_with = "search", requires = "only")]
@@ -68,6 +68,9 @@ pub fn main(options: &Options) -> ExitCode {
             Some(tries) => search::search(attack, tries),
         };
         println!("{}", summary.line());
+        if let Claim::Open(why) = summary.claim {
+            println!("    open: {why}");
+        }
         for (knob, value) in attack.knobs.iter().zip(&summary.values).filter(|_| options.search.is_some()) {
             println!("    {}: {value}", knob.name);
         }

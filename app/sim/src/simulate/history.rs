@@ -11,7 +11,7 @@ use serde_json::Value;
 pub struct History {
     /// What it came from, for a person.
     pub origin: String,
-    /// Whether the replicas keep their state on disk.
+    /// Whether the first replica keeps its state on disk.
     #[serde(default, skip_serializing_if = "is_default")]
     pub on_disk: bool,
     /// The application's state at the start.
@@ -153,7 +153,7 @@ impl Message {
         Any { type_url: self.kind.clone(), value: self.value.clone() }
     }
 
-    /// The last part of its type.
+    /// The full name of its type.
     pub fn name(&self) -> &str {
         self.kind.trim_start_matches('/')
     }

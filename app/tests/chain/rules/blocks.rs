@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use store::{Options, RocksBackend};
+use store::RocksBackend;
 use tendermint_abci::Application as _;
 use tendermint_proto::v0_38::abci::{
     ExecTxResult, RequestCheckTx, RequestExtendVote, RequestFinalizeBlock, RequestPrepareProposal,
@@ -146,8 +146,7 @@ fn a1_18_a_block_that_is_executed_again_has_no_effect_but_its_answer() {
 #[test]
 fn a1_21_candidates_take_no_room_however_many_there_are() {
     let home = tempfile::tempdir().unwrap();
-    let options = Options { history: 8, cache_bytes: 1 << 20, rows_cached: 256, ..Options::new(STORES) };
-    let store = Arc::new(RocksBackend::open(home.path(), options).unwrap());
+    let store = Arc::new(RocksBackend::open(home.path(), small_store(8)).unwrap());
     let app = App::open(store.clone(), Metrics::default()).unwrap();
     app.init_chain(CHAIN_ID, 1, START_S, parsed(&genesis_state())).unwrap();
     let block = |height: u64, hash: u8| RawBlock {

@@ -1,7 +1,11 @@
 //! Lines 1 to 5: proposals. `proposals.rs` beside this folder has more of lines 2 and 3.
 
 use proptest::prelude::*;
-use proto::underbid::market::v1::MsgSettle;
+use prost::Message as _;
+use proto::{
+    cosmos::tx::v1beta1::{AuthInfo, TxRaw},
+    underbid::market::v1::MsgSettle,
+};
 use tendermint_abci::Application as _;
 use tendermint_proto::v0_38::abci::{
     ExtendedCommitInfo, ExtendedVoteInfo, RequestCheckTx, RequestPrepareProposal, RequestProcessProposal,
@@ -94,7 +98,22 @@ fn a_proposal_leaves_out_what_is_over_and_what_waits_for_it() {
         time: Some(at(100)),
         ..Default::default()
     };
-    assert_eq!(node.abci.prepare_proposal(request).txs, mempool[2..4]);
+    assert_eq!(node.abci.prepare_proposal(request.clone()).txs, mempool[2..4]);
+    // An unordered one of the same account needs its key, but not its sequence.
+    let unordered = |key: bool| {
+        let until = Some(prost_types::Timestamp { seconds: 200, nanos: 0 });
+        let draft = Draft { unordered_until: until, ..draft([&send("alice", "bob", 1)]) };
+        let mut tx = TxRaw::decode(chain.sign(&draft, &["alice"]).as_slice()).unwrap();
+        if !key {
+            let mut auth = AuthInfo::decode(&*tx.auth_info_bytes).unwrap();
+            auth.signer_infos[0].public_key = None;
+            tx.auth_info_bytes = auth.encode_to_vec();
+        }
+        Bytes::from(tx.encode_to_vec())
+    };
+    let txs = vec![mempool[0].clone(), unordered(true), unordered(false)];
+    let request = RequestPrepareProposal { txs: txs.clone(), ..request };
+    assert_eq!(node.abci.prepare_proposal(request).txs, txs[1..2]);
     // The same of one that does not fit.
     let most = counted(&mempool[2..3]);
     assert_eq!(prepare(&node, &[mempool[0].clone(), mempool[3].clone()], most - 1), mempool[3..4]);

@@ -3,7 +3,8 @@
 use std::{fs, path::Path};
 
 use kernel::{AppHash, Backend, Change, Changes, Ctx, Depth, Fatal, KeyRange, Mode, Space, chain};
-use store::{MemoryBackend, OpenError, Options, RocksBackend};
+use sim::small_store;
+use store::{MemoryBackend, OpenError, RocksBackend};
 use underbid::modules::{self, STORES};
 
 use crate::{history::History, node::HISTORY};
@@ -44,10 +45,7 @@ pub fn examine(home: &Path, history: &History) -> Result<Result<Found, String>, 
 }
 
 fn open(home: &Path) -> Result<RocksBackend, OpenError> {
-    RocksBackend::open(
-        home,
-        Options { history: HISTORY, cache_bytes: 1 << 20, rows_cached: 256, ..Options::new(STORES) },
-    )
+    RocksBackend::open(home, small_store(HISTORY))
 }
 
 /// The app hash that the records of a height give by themselves.

@@ -4,10 +4,11 @@ use std::{path::Path, process::ExitCode, sync::Arc};
 
 use bytes::Bytes;
 use kernel::{AppHash, Backend, Changes, Fatal, HeightError, KeyRange, Proof, Space, Staged, View};
-use store::{OpenError, Options, RocksBackend};
+use sim::small_store;
+use store::{OpenError, RocksBackend};
 use tendermint_abci::Application as _;
 use tendermint_proto::v0_38::abci::RequestInfo;
-use underbid::{abci::Abci, app::App, metrics::Metrics, modules::STORES, node};
+use underbid::{abci::Abci, app::App, metrics::Metrics, node};
 
 use crate::{
     files,
@@ -22,9 +23,7 @@ pub const DIFFERS: u8 = 3;
 
 /// The store as a node opens it.
 pub fn open(home: &Path) -> Result<Arc<RocksBackend>, OpenError> {
-    let options =
-        Options { history: HISTORY, cache_bytes: 1 << 20, rows_cached: 256, ..Options::new(STORES) };
-    let store = RocksBackend::open(home, options)?;
+    let store = RocksBackend::open(home, small_store(HISTORY))?;
     if store.last().is_some() {
         let view = store.view(None).map_err(|error| Fatal::Storage(error.to_string()))?;
         node::check_derived(&store, view.as_ref()).map_err(|error| match error {
