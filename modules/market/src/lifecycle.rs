@@ -93,6 +93,17 @@ impl Order {
         lease.and_then(|(lease, running)| self.end_of(lease, running)).map_or(now, |(at, _)| at.min(now))
     }
 
+    /// Whether its lease is over at `now`, and only waits for its queue: closing it then finds it gone.
+    pub fn is_lease_over(&self, now: At<Billing>) -> bool {
+        let Some(lease) = self.lease() else { return false };
+        let end = match (lease.stage.starting(), lease.stage.running()) {
+            (Some(starting), _) => Some(starting.deadline),
+            (None, Some(running)) => self.end_of(lease, running).map(|(at, _)| at),
+            (None, None) => None,
+        };
+        end.is_some_and(|at| at <= now)
+    }
+
     /// When a running lease ends and why, as things stand.
     fn end_of(&self, lease: &Lease, running: Running) -> Option<(At<Billing>, LeaseEnd)> {
         [

@@ -286,10 +286,13 @@ fn held(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
 fn account(ctx: &Ctx, bytes: &[u8]) -> Result<Vec<u8>, Status> {
     let asked: escrow_pb::QueryAccountRequest = query::request(bytes)?;
     let order = load(ctx, asked.order_id)?;
-    let (as_of, low_at) = (order.counted_until(ctx.block.billing), order.low_at());
+    let now = ctx.block.billing;
+    let (as_of, low_at) = (order.counted_until(now), order.low_at());
     let charge = match order.lease() {
-        Some(lease) => charge(&order, lease, order.terms.rate(lease.unit_rate), &state::params(ctx)?),
-        None => kernel::Amount::ZERO,
+        Some(lease) if !order.is_lease_over(now) => {
+            charge(&order, lease, order.terms.rate(lease.unit_rate), &state::params(ctx)?)
+        }
+        _ => kernel::Amount::ZERO,
     };
     Ok(escrow::queries::account_response(&order.account, as_of, low_at, charge).encode_to_vec())
 }

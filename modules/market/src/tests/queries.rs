@@ -286,6 +286,14 @@ fn nothing_is_owed_for_the_time_after_an_end_that_waits_for_its_queue() {
     let world = world.after(1).state(1, "closed 1: Completed");
     assert_eq!(account(&world).balance, "0");
     assert_eq!(world.credit("tom"), u128::from(PURSE - FEE) - 7_999_999);
+
+    // Nor is who waited for a start in vain charged for its first minutes.
+    let world = starting().queues_late(600);
+    let shown = account(&world);
+    let before = world.credit("tom");
+    let world = world.after(1).state(1, "closed 1: RoundsExhausted");
+    assert!(world.credit("tom") >= before + shown.refunds[0].amount.parse::<u128>().unwrap());
+    assert_eq!(shown.refunds[0].amount, shown.balance);
 }
 
 #[test]
