@@ -101,7 +101,7 @@ impl Bot {
         for lease in queries::live_leases(self.sender.client(), &self.sender.member().address()).await? {
             self.serve(&lease).await?;
         }
-        let (height, orders) = queries::orders(self.sender.client()).await?;
+        let (height, orders) = queries::biddable_orders(self.sender.client()).await?;
         for order in &orders {
             if !self.may_bid(order, height) {
                 continue;

@@ -6,21 +6,28 @@ use proto::underbid::escrow::v1 as escrow;
 use proto::underbid::market::v1 as market;
 use underbid::client::chain::{Client, Error};
 
-/// More orders and leases than the play has.
+/// More live orders of one state, leases and bids than the play has.
 const PAGE: u64 = 100;
 
 fn page() -> Option<PageRequest> {
     Some(PageRequest { limit: PAGE, ..PageRequest::default() })
 }
 
-/// All orders, and the height at which they stand like this.
-pub async fn orders(client: &Client) -> Result<(u64, Vec<market::Order>), Error> {
+/// The orders that take bids, and a height at which they stand like this. By their states: closed ones are kept for a while
+/// and would fill the page.
+pub async fn biddable_orders(client: &Client) -> Result<(u64, Vec<market::Order>), Error> {
     let path = "/underbid.market.v1.Query/Orders";
-    let request = market::QueryOrdersRequest { pagination: page(), ..Default::default() };
-    let answer = client.query_bytes(path, &request.encode_to_vec(), None).await?;
-    let response = market::QueryOrdersResponse::decode(answer.value.as_slice())
-        .map_err(|error| Error::Answer { path: path.to_owned(), why: error.to_string() })?;
-    Ok((answer.height, response.orders))
+    let (mut height, mut orders) = (u64::MAX, Vec::new());
+    for state in [market::OrderState::Bidding, market::OrderState::Open] {
+        let request =
+            market::QueryOrdersRequest { state: state.into(), pagination: page(), ..Default::default() };
+        let answer = client.query_bytes(path, &request.encode_to_vec(), None).await?;
+        let response = market::QueryOrdersResponse::decode(answer.value.as_slice())
+            .map_err(|error| Error::Answer { path: path.to_owned(), why: error.to_string() })?;
+        height = height.min(answer.height);
+        orders.extend(response.orders);
+    }
+    Ok((height, orders))
 }
 
 /// The live leases of a provider.

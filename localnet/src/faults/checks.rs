@@ -34,8 +34,9 @@ const ALARMS: [&str; 7] = [
     "overflowed its stack",
     "terminate called",
 ];
-/// What CometBFT says of the death of its application, which is told by that one's own log if nobody injected it.
-const BEREAVED: [&str; 2] = ["abci.sock", "EOF"];
+/// What CometBFT says of the death of its application, which is told by that one's own log if nobody injected it, and of a
+/// peer's message that it refuses.
+const NO_ALARMS: [&str; 3] = ["abci.sock", "EOF", "recovered from panic: rejected msg"];
 
 /// Why something is refused: the codespace, and the code in it.
 pub type Code = (&'static str, u32);
@@ -205,7 +206,7 @@ fn alive(bed: &Bed) -> Result<String, Error> {
         for name in APP_LOGS.into_iter().chain(["comet.log"]) {
             let log = read_log(&node.home().join(name))?;
             let has = |line: &&str, words: &[&str]| words.iter().any(|word| line.contains(word));
-            let alarm = log.lines().find(|line| has(line, &ALARMS) && !has(line, &BEREAVED));
+            let alarm = log.lines().find(|line| has(line, &ALARMS) && !has(line, &NO_ALARMS));
             if let Some(line) = alarm {
                 return Err(failed(format!("node{} {name}: {line:.400}", node.index())));
             }
