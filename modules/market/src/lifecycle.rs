@@ -96,10 +96,9 @@ impl Order {
     /// Whether its lease is over at `now`, and only waits for its queue: closing it then finds it gone.
     pub fn is_lease_over(&self, now: At<Billing>) -> bool {
         let Some(lease) = self.lease() else { return false };
-        let end = match (lease.stage.starting(), lease.stage.running()) {
-            (Some(starting), _) => Some(starting.deadline),
-            (None, Some(running)) => self.end_of(lease, running).map(|(at, _)| at),
-            (None, None) => None,
+        let end = match lease.stage.running() {
+            Some(running) => self.end_of(lease, running).map(|(at, _)| at),
+            None => lease.stage.starting().map(|starting| starting.deadline),
         };
         end.is_some_and(|at| at <= now)
     }
